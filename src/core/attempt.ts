@@ -1,0 +1,59 @@
+/**
+ * Rules of ending an attempt: a result or a failure, accepted only from the current holder.
+ */
+import { claimEnded, failAttempt, holding } from './lease.ts';
+import { pendingFor } from './pending.ts';
+import { isRefusal } from './refusal.ts';
+import { happened, type Rule } from './rule.ts';
+import { findAssignment } from './evolve.ts';
+import { ballotOf, countsBallots } from './vote.ts';
+
+export const taskComplete: Rule<'task_complete'> = (state, command, world) => {
+  const held = holding(state, command, world.now);
+  if (isRefusal(held)) return held;
+  const { agent, task, phase, assignment } = held;
+  const ballot = countsBallots(phase) ? ballotOf(command.result, command.vote, phase.rules.voteKey) : null;
+  return {
+    events: [
+      happened(world, {
+        type: 'attempt_succeeded',
+        assignmentId: assignment.id,
+        agentId: agent.id,
+        attempt: assignment.attempt,
+        result: world.keep(command.result),
+        ballot,
+        usage: command.usage,
+      }),
+    ],
+    effects: [...claimEnded(assignment), { kind: 'wake', key: `work:${agent.id}` }],
+    then: [{ type: 'settle_phase', taskId: task.id, phase: phase.name }],
+    reply: (after) => ({
+      assignmentId: assignment.id,
+      taskId: task.id,
+      status: 'succeeded',
+      taskStatus: after.tasks.get(task.id)?.status ?? 'completed',
+      pending: pendingFor(after.agents.get(agent.id)!, world.now),
+    }),
+  };
+};
+
+export const taskFail: Rule<'task_fail'> = (state, command, world) => {
+  const held = holding(state, command, world.now);
+  if (isRefusal(held)) return held;
+  const { agent, task, phase, assignment, claim } = held;
+  return {
+    ...failAttempt(task, phase, assignment, claim, command, world),
+    reply: (after) => {
+      const now = findAssignment(after, assignment.id)?.assignment;
+      return {
+        assignmentId: assignment.id,
+        taskId: task.id,
+        // `queued`: it will be tried again; `failed` or `cancelled`: it will not.
+        status: now === undefined ? 'failed' : now.work.status === 'backoff' ? 'queued' : now.work.status,
+        attemptsLeft: Math.max(0, task.retry.maxAttempts - (now?.failures ?? task.retry.maxAttempts)),
+        taskStatus: after.tasks.get(task.id)?.status ?? 'failed',
+        pending: pendingFor(after.agents.get(agent.id)!, world.now),
+      };
+    },
+  };
+};

@@ -1,0 +1,152 @@
+/**
+ * What can be asked of a swarm. Commands are never logged: only the events that they lead to are.
+ *
+ * The tools build them from validated arguments, so they are well-formed; whether they make sense in the swarm's
+ * present state is for `decide` to say.
+ */
+import type { Json, JsonObject } from './json.ts';
+import type { Agent, Aggregation, Priority, RetryPolicy, Strategy, Topology, Usage } from './state.ts';
+
+/** Who acts: an agent, fenced by the number of the join that its connection made. */
+export interface Actor {
+  readonly agentId: string;
+  readonly joins: number;
+}
+
+export interface AgentRequest {
+  readonly agentType: string;
+  readonly name: string | null;
+  readonly capabilities: readonly string[];
+  readonly config: JsonObject;
+  readonly runtime: Agent['runtime'];
+  readonly maxConcurrent: number;
+}
+
+export interface PhaseRequest {
+  readonly name: string;
+  readonly description: string | null;
+  readonly dependencies: readonly string[];
+  readonly requiredCapabilities: readonly string[] | null;
+  readonly agentType: string | null;
+  readonly parallelism: number | null;
+  readonly aggregation: Aggregation | null;
+  readonly timeoutMs: number | null;
+  readonly input: Json | undefined;
+}
+
+export interface TaskRequest {
+  readonly description: string;
+  readonly priority: Priority;
+  readonly strategy: Strategy | null;
+  readonly input: Json | undefined;
+  readonly requiredCapabilities: readonly string[];
+  readonly agentType: string | null;
+  readonly parallelism: number | null;
+  readonly phases: readonly PhaseRequest[] | null;
+  readonly aggregation: Aggregation | null;
+  readonly consensusRequired: boolean;
+  readonly consensusThreshold: number | null;
+  readonly failureThreshold: number | null;
+  readonly voteKey: string | null;
+  readonly retry: RetryPolicy;
+  readonly timeoutMs: number;
+  readonly deadlineMs: number | null;
+}
+
+export type CommandBody =
+  // who submits
+  | {
+      readonly type: 'swarm_init';
+      readonly swarmId: string;
+      readonly name: string | null;
+      readonly topology: Topology;
+      readonly maxAgents: number;
+      readonly consensusThreshold: number;
+      readonly strategy: Strategy;
+      readonly initialAgents: readonly AgentRequest[];
+    }
+  | { readonly type: 'swarm_status'; readonly topology: boolean; readonly performance: boolean }
+  | { readonly type: 'swarm_destroy' }
+  | { readonly type: 'agent_spawn'; readonly agent: AgentRequest; readonly limitsAsked: boolean }
+  | { readonly type: 'agent_list'; readonly filter: string; readonly metadata: boolean }
+  | { readonly type: 'agent_status'; readonly agentId: string }
+  | { readonly type: 'agent_stop'; readonly agentId: string; readonly reason: string | null }
+  | {
+      readonly type: 'agent_message';
+      readonly from: Actor | null;
+      readonly to: string;
+      readonly message: Json;
+      readonly replyTo: string | null;
+    }
+  | { readonly type: 'task_orchestrate'; readonly task: TaskRequest }
+  | { readonly type: 'task_status'; readonly taskId: string }
+  | { readonly type: 'task_list'; readonly filter: string; readonly limit: number; readonly cursor: string | null }
+  | { readonly type: 'task_wait'; readonly taskId: string }
+  | { readonly type: 'task_results'; readonly taskId: string }
+  | { readonly type: 'task_cancel'; readonly taskId: string; readonly reason: string | null }
+  // who works
+  | {
+      readonly type: 'swarm_join';
+      readonly token: string | null;
+      readonly name: string | null;
+      readonly agentType: string | null;
+      readonly capabilities: readonly string[] | null;
+      readonly maxConcurrent: number | null;
+      readonly leaseMs: number | null;
+    }
+  | { readonly type: 'swarm_leave'; readonly actor: Actor; readonly reason: string | null }
+  | { readonly type: 'task_next'; readonly actor: Actor }
+  | {
+      readonly type: 'task_update';
+      readonly actor: Actor;
+      readonly assignmentId: string;
+      readonly leaseToken: string;
+      readonly progress: Json | undefined;
+      readonly usage: Usage | null;
+    }
+  | {
+      readonly type: 'task_complete';
+      readonly actor: Actor;
+      readonly assignmentId: string;
+      readonly leaseToken: string;
+      readonly result: Json;
+      readonly vote: Json | undefined;
+      readonly usage: Usage | null;
+    }
+  | {
+      readonly type: 'task_fail';
+      readonly actor: Actor;
+      readonly assignmentId: string;
+      readonly leaseToken: string;
+      readonly reason: string;
+      readonly message: string | null;
+      readonly details: JsonObject | null;
+      readonly retryable: boolean;
+      readonly usage: Usage | null;
+    }
+  | {
+      readonly type: 'task_release';
+      readonly actor: Actor;
+      readonly assignmentId: string;
+      readonly leaseToken: string;
+      readonly reason: string | null;
+    }
+  | { readonly type: 'message_next'; readonly actor: Actor; readonly after: number; readonly limit: number }
+  | { readonly type: 'message_ack'; readonly actor: Actor; readonly upTo: number }
+  // the coordinator itself
+  | { readonly type: 'recover' }
+  | { readonly type: 'timers_due'; readonly most: number }
+  /** The reply with the claim could not be delivered: nobody knows of it. */
+  | { readonly type: 'claim_undelivered'; readonly assignmentId: string; readonly leaseToken: string }
+  | { readonly type: 'worker_lost'; readonly actor: Actor; readonly reason: string }
+  | { readonly type: 'worker_failed'; readonly agentId: string; readonly restarts: number; readonly reason: string }
+  // what follows from another command within the same commit
+  | { readonly type: 'place'; readonly assignmentId: string }
+  | { readonly type: 'settle_phase'; readonly taskId: string; readonly phase: string }
+  | { readonly type: 'forget_excess' };
+
+export type CommandType = CommandBody['type'];
+
+/** `requestId`: the same id gives the same answer and one effect. */
+export type Command = CommandBody & { readonly requestId?: string };
+export type CommandOf<T extends CommandType> = Extract<CommandBody, { readonly type: T }>;

@@ -1,0 +1,208 @@
+/**
+ * state + command + world -> refusal, or events + effects + reply. Only reads.
+ *
+ * `execute` is the one way to carry a command out: it decides, evolves, and does the same with what follows, until
+ * nothing does. All the events of one command belong into one commit.
+ */
+import { createHash } from 'node:crypto';
+import {
+  agentList,
+  agentSpawn,
+  agentStatusRule,
+  agentStop,
+  swarmJoin,
+  swarmLeave,
+  workerFailed,
+  workerLost,
+} from './agent.ts';
+import { taskComplete, taskFail } from './attempt.ts';
+import type { Command, CommandType } from './command.ts';
+import type { Event } from './event.ts';
+import { evolve, findAssignment } from './evolve.ts';
+import type { JsonObject } from './json.ts';
+import { claimReply, claimUndelivered, place, taskNext, taskRelease, taskUpdate } from './lease.ts';
+import { agentMessage, messageAck, messageNext } from './message.ts';
+import { isRefusal, refuse, type Refusal } from './refusal.ts';
+import { forgetExcess } from './retention.ts';
+import { happened, iso, type Decision, type Effect, type Rule, type Show, type WakeKey, type World } from './rule.ts';
+import type { AnsweredRequest, State } from './state.ts';
+import { recover, swarmDestroy, swarmInit, swarmStatus } from './swarm.ts';
+import { settlePhase, taskCancel, taskList, taskOrchestrate, taskResults, taskStatus, taskWait } from './task.ts';
+import { timersDue } from './timers.ts';
+
+const rules: { readonly [T in CommandType]: Rule<T> } = {
+  swarm_init: swarmInit,
+  swarm_status: swarmStatus,
+  swarm_destroy: swarmDestroy,
+  agent_spawn: agentSpawn,
+  agent_list: agentList,
+  agent_status: agentStatusRule,
+  agent_stop: agentStop,
+  agent_message: agentMessage,
+  swarm_join: swarmJoin,
+  swarm_leave: swarmLeave,
+  task_orchestrate: taskOrchestrate,
+  task_status: taskStatus,
+  task_list: taskList,
+  task_wait: taskWait,
+  task_results: taskResults,
+  task_cancel: taskCancel,
+  task_next: taskNext,
+  task_update: taskUpdate,
+  task_complete: taskComplete,
+  task_fail: taskFail,
+  task_release: taskRelease,
+  message_next: messageNext,
+  message_ack: messageAck,
+  recover,
+  timers_due: timersDue,
+  claim_undelivered: claimUndelivered,
+  worker_lost: workerLost,
+  worker_failed: workerFailed,
+  place,
+  settle_phase: settlePhase,
+  forget_excess: forgetExcess,
+};
+
+/** What may still be asked of a swarm that has been destroyed. */
+const reading: ReadonlySet<CommandType> = new Set<CommandType>([
+  'swarm_status',
+  'agent_list',
+  'agent_status',
+  'task_status',
+  'task_list',
+  'task_wait',
+  'task_results',
+  'recover',
+  'timers_due',
+]);
+
+export function decide(state: State, command: Command, world: World): Refusal | Decision {
+  const { swarm } = state;
+  if (swarm !== null && swarm.destroyedAt !== null && !reading.has(command.type)) {
+    return refuse(
+      'swarm_destroyed',
+      `swarm ${swarm.id} was destroyed at ${iso(swarm.destroyedAt)}: create another with swarm_init`,
+      {
+        swarmId: swarm.id,
+      },
+    );
+  }
+  return (rules[command.type] as Rule<CommandType>)(state, command, world);
+}
+
+export type Outcome =
+  | Refusal
+  | {
+      readonly reply: object;
+      readonly events: readonly Event[];
+      readonly effects: readonly Effect[];
+      readonly idle: WakeKey | null;
+    };
+
+/** Events of one command: only a rule that follows itself for ever comes here. */
+const followUpsMax = 1_000_000;
+
+/**
+ * Decides a command and evolves the state by its events. A throw leaves the state half changed: the caller drops it.
+ */
+export function execute(state: State, command: Command, world: World, show: Show): Outcome {
+  const { requestId } = command;
+  const fingerprint = requestId === undefined ? '' : fingerprintOf(command);
+  if (requestId !== undefined) {
+    const answered = state.requests.get(requestId);
+    if (answered !== undefined && answered.at >= world.now - state.limits.requestIdMs) {
+      return answerAgain(state, command, fingerprint, answered, world, show);
+    }
+  }
+
+  const first = decide(state, command, world);
+  if (isRefusal(first)) return first;
+  const events: Event[] = [];
+  const effects: Effect[] = [];
+  const followUps: Command[] = [];
+  let next: Decision = first;
+  for (let followed = 0; ; followed += 1) {
+    if (followed > followUpsMax) throw new Error(`what follows ${command.type} does not end`);
+    for (const event of next.events ?? []) {
+      evolve(state, event);
+      events.push(event);
+    }
+    if (next.effects !== undefined) effects.push(...next.effects);
+    // Depth first: what follows a follow-up comes before its siblings.
+    if (next.then !== undefined) for (let i = next.then.length - 1; i >= 0; i -= 1) followUps.push(next.then[i]!);
+    const followUp = followUps.pop();
+    if (followUp === undefined) break;
+    const decision = decide(state, followUp, world);
+    if (isRefusal(decision)) throw new Error(`${followUp.type} after ${command.type} was refused: ${decision.message}`);
+    next = decision;
+  }
+
+  const reply = first.reply?.(state, show) ?? {};
+  if (requestId !== undefined && events.length > 0) {
+    const answer = answerOf(events, reply);
+    const forgetBefore = world.now - state.limits.requestIdMs;
+    const event = happened(world, {
+      type: 'request_answered',
+      requestId,
+      command: command.type,
+      fingerprint,
+      answer,
+      forgetBefore,
+    });
+    evolve(state, event);
+    events.push(event);
+  }
+  return { reply, events, effects, idle: first.idle ?? null };
+}
+
+/** Whether two requests ask the same, apart from their ids. */
+function fingerprintOf({ requestId: _, ...asked }: Command): string {
+  // A minted id differs from try to try; who acts is fenced by itself.
+  const { swarmId: _minted, actor: _actor, from: _from, ...compared } = asked as JsonObject;
+  return createHash('sha256').update(JSON.stringify(compared)).digest('base64url');
+}
+
+function answerOf(events: readonly Event[], reply: object): AnsweredRequest['answer'] {
+  for (const event of events) {
+    if (event.type === 'assignment_claimed') return { claim: event.assignmentId, attempt: event.attempt };
+  }
+  return { reply: reply as JsonObject };
+}
+
+function answerAgain(
+  state: State,
+  command: Command,
+  fingerprint: string,
+  answered: AnsweredRequest,
+  world: World,
+  show: Show,
+): Outcome {
+  if (answered.command !== command.type || answered.fingerprint !== fingerprint) {
+    return refuse(
+      'request_id_reused',
+      `requestId ${command.requestId} was used at ${iso(answered.at)} for another ${answered.command === command.type ? answered.command : `request (${answered.command})`}: every new request needs an id of its own`,
+      { requestId: command.requestId },
+    );
+  }
+  const { answer } = answered;
+  if (command.type === 'swarm_join' && 'reply' in answer) {
+    // The connection that was to hear the answer is gone: this one takes its place.
+    const { requestId: _, ...join } = command;
+    return execute(state, { ...join, token: answer.reply['resumeToken'] as string }, world, show);
+  }
+  if ('reply' in answer) return { reply: answer.reply, events: [], effects: [], idle: null };
+  const claimed = findAssignment(state, answer.claim)?.assignment;
+  if (claimed?.work.status !== 'claimed' || claimed.attempt !== answer.attempt) {
+    return refuse(
+      'lease_lost',
+      `the claim that answered requestId ${command.requestId} is over: call task_next with a new requestId`,
+      {
+        assignmentId: answer.claim,
+        attempt: answer.attempt,
+      },
+    );
+  }
+  const reply = claimReply(claimed.work.agentId, claimed.id, world.now)(state, show);
+  return { reply, events: [], effects: [], idle: null };
+}

@@ -1,0 +1,222 @@
+/**
+ * The facts that can happen to a swarm, as the journal keeps them.
+ *
+ * An event holds all that `evolve` needs: ids, times and decided outcomes. `v` is the version of its type: what an
+ * event of some version means never changes; a new meaning is a new version.
+ */
+import type { Json, JsonObject } from './json.ts';
+import type {
+  Agent,
+  AttemptError,
+  Ballot,
+  Outcome,
+  Payload,
+  Phase,
+  PhaseStatus,
+  Priority,
+  RetryPolicy,
+  Strategy,
+  Task,
+  Topology,
+  Usage,
+} from './state.ts';
+
+/** The parts of a phase that are decided when its task is accepted. */
+export type PhasePlan = Omit<Phase, 'status' | 'reason' | 'assignments' | 'outcome' | 'openedAt' | 'endedAt'>;
+
+export type EventBody =
+  // swarm
+  | {
+      readonly type: 'swarm_created';
+      readonly swarmId: string;
+      readonly name: string | null;
+      readonly topology: Topology;
+      readonly maxAgents: number;
+      readonly consensusThreshold: number;
+      readonly strategy: Strategy;
+    }
+  | { readonly type: 'swarm_destroyed' }
+  // agents
+  | {
+      readonly type: 'agent_spawned';
+      readonly agentId: string;
+      readonly agentType: string;
+      readonly name: string | null;
+      readonly capabilities: readonly string[];
+      readonly config: JsonObject;
+      readonly runtime: Agent['runtime'];
+      readonly maxConcurrent: number;
+      readonly joinToken: string;
+      /** null: an external agent is waited for without limit. */
+      readonly until: number | null;
+    }
+  | {
+      readonly type: 'agent_joined';
+      readonly agentId: string;
+      readonly name: string | null;
+      readonly capabilities: readonly string[];
+      readonly maxConcurrent: number;
+      readonly leaseMs: number;
+      readonly resumeToken: string;
+    }
+  | { readonly type: 'agent_offline'; readonly agentId: string; readonly reason: string; readonly until: number }
+  | {
+      readonly type: 'agent_restarted';
+      readonly agentId: string;
+      readonly reason: string;
+      readonly joinToken: string;
+      readonly until: number;
+    }
+  | { readonly type: 'agent_failed'; readonly agentId: string; readonly reason: string }
+  | { readonly type: 'agent_stopped'; readonly agentId: string; readonly reason: string }
+  | { readonly type: 'agent_attentive'; readonly agentId: string; readonly attentive: boolean }
+  | { readonly type: 'agents_forgotten'; readonly agentIds: readonly string[]; readonly blobs: readonly string[] }
+  // tasks
+  | {
+      readonly type: 'task_accepted';
+      readonly taskId: string;
+      readonly description: string;
+      readonly priority: Priority;
+      readonly strategy: Strategy;
+      readonly resolvedStrategy: Task['resolvedStrategy'];
+      readonly strategyReason: string;
+      readonly input: Payload | null;
+      readonly retry: RetryPolicy;
+      readonly deadlineAt: number | null;
+      readonly phases: readonly PhasePlan[];
+      /** The phases without dependencies. */
+      readonly opens: readonly string[];
+    }
+  | {
+      readonly type: 'assignment_offered';
+      readonly assignmentId: string;
+      readonly agentId: string;
+      readonly until: number;
+    }
+  | { readonly type: 'offer_withdrawn'; readonly assignmentId: string; readonly reason: string }
+  | { readonly type: 'assignment_ready'; readonly assignmentId: string }
+  | {
+      readonly type: 'assignment_claimed';
+      readonly assignmentId: string;
+      readonly agentId: string;
+      readonly attempt: number;
+      readonly leaseToken: string;
+      readonly leaseUntil: number;
+      readonly timeoutAt: number;
+    }
+  /** Of everything that the agent holds. */
+  | { readonly type: 'leases_renewed'; readonly agentId: string; readonly until: number }
+  | {
+      readonly type: 'progress_reported';
+      readonly assignmentId: string;
+      readonly progress: Json;
+      readonly usage: Usage | null;
+    }
+  | {
+      readonly type: 'assignment_released';
+      readonly assignmentId: string;
+      readonly reason: string;
+      /** Not claimable before; null: at once. */
+      readonly retryAt: number | null;
+    }
+  | {
+      readonly type: 'attempt_succeeded';
+      readonly assignmentId: string;
+      readonly agentId: string;
+      readonly attempt: number;
+      readonly result: Payload;
+      readonly ballot: Ballot | null;
+      readonly usage: Usage | null;
+    }
+  | {
+      readonly type: 'attempt_failed';
+      readonly assignmentId: string;
+      readonly error: AttemptError;
+      readonly usage: Usage | null;
+      /** null: it was the last attempt. */
+      readonly retryAt: number | null;
+    }
+  | {
+      readonly type: 'phase_settled';
+      readonly taskId: string;
+      readonly phase: string;
+      readonly status: Exclude<PhaseStatus, 'waiting' | 'running'>;
+      readonly reason: string | null;
+      readonly outcome: Outcome | null;
+      /** Dependents whose last open dependency this was. */
+      readonly opens: readonly string[];
+    }
+  | {
+      readonly type: 'task_ended';
+      readonly taskId: string;
+      readonly status: 'completed' | 'failed' | 'cancelled';
+      readonly reason: string | null;
+    }
+  | { readonly type: 'tasks_forgotten'; readonly taskIds: readonly string[]; readonly blobs: readonly string[] }
+  // messages
+  | {
+      readonly type: 'message_sent';
+      readonly messageId: string;
+      readonly from: string | null;
+      readonly to: string;
+      readonly replyTo: string | null;
+      readonly body: Payload;
+    }
+  | {
+      readonly type: 'messages_acknowledged';
+      readonly agentId: string;
+      readonly upTo: number;
+      readonly blobs: readonly string[];
+    }
+  // requests
+  | {
+      readonly type: 'request_answered';
+      readonly requestId: string;
+      readonly command: string;
+      readonly fingerprint: string;
+      readonly answer: { readonly reply: JsonObject } | { readonly claim: string; readonly attempt: number };
+      /** Answers given before this time are forgotten. */
+      readonly forgetBefore: number;
+    };
+
+export type EventType = EventBody['type'];
+
+/** `at`: milliseconds since the epoch, by the clock of the coordinator that decided. */
+export type Event = EventBody & { readonly v: number; readonly at: number };
+
+/** The current version of every event type. A journal may hold older ones, never newer or unknown ones. */
+export const eventVersions: Readonly<Record<EventType, number>> = {
+  swarm_created: 1,
+  swarm_destroyed: 1,
+  agent_spawned: 1,
+  agent_joined: 1,
+  agent_offline: 1,
+  agent_restarted: 1,
+  agent_failed: 1,
+  agent_stopped: 1,
+  agent_attentive: 1,
+  agents_forgotten: 1,
+  task_accepted: 1,
+  assignment_offered: 1,
+  offer_withdrawn: 1,
+  assignment_ready: 1,
+  assignment_claimed: 1,
+  leases_renewed: 1,
+  progress_reported: 1,
+  assignment_released: 1,
+  attempt_succeeded: 1,
+  attempt_failed: 1,
+  phase_settled: 1,
+  task_ended: 1,
+  tasks_forgotten: 1,
+  message_sent: 1,
+  messages_acknowledged: 1,
+  request_answered: 1,
+};
+
+/** A journal holds an event that this release does not know. The swarm stops; others go on. */
+export class UnknownEvent extends Error {
+  constructor(event: { readonly type: string; readonly v?: number }) {
+    super(`the journal holds an event of type ${event.type} version ${event.v}, which this release does not know`);
+  }
+}

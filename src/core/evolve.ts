@@ -1,0 +1,545 @@
+/**
+ * state + event -> state. The only code that changes a swarm's state, live and at replay alike.
+ *
+ * It takes events at their word: whether they were right was decided before they were recorded. What it keeps up by
+ * itself is what follows without a choice, such as a phase's open assignments ending with the phase.
+ */
+import { eventVersions, UnknownEvent, type Event, type EventBody, type EventType } from './event.ts';
+import {
+  agentClosedAt,
+  createIndexes,
+  forgetAgent,
+  forgetTask,
+  refreshAgent,
+  refreshAssignment,
+  refreshSwarm,
+  refreshTask,
+  taskHasEnded,
+} from './index.ts';
+import type { Limits } from './limits.ts';
+import {
+  measuredType,
+  type Agent,
+  type Assignment,
+  type Phase,
+  type State,
+  type Swarm,
+  type Task,
+  type TypeMetrics,
+  type Work,
+} from './state.ts';
+
+/** Outcomes of attempts that an agent's record remembers. */
+const recentAttempts = 20;
+/** Ended claims that an agent is told about: more than it can hold at once make no difference. */
+const revokedMax = 100;
+
+export function createState(limits: Limits): State {
+  return {
+    version: 0,
+    swarm: null,
+    agents: new Map(),
+    tasks: new Map(),
+    requests: new Map(),
+    endedTasks: new Set(),
+    closedAgents: new Set(),
+    limits,
+    indexes: createIndexes(),
+  };
+}
+
+/** @throws UnknownEvent when the journal is from a release that knows more than this one. */
+export function evolve(state: State, event: Event): void {
+  const apply = appliers[event.type] as ((state: State, event: Event) => void) | undefined;
+  if (apply === undefined || event.v > eventVersions[event.type]) throw new UnknownEvent(event);
+  state.version += 1;
+  apply(state, event);
+}
+
+type Applier<T extends EventType> = (state: State, event: Extract<EventBody, { type: T }> & { at: number }) => void;
+
+const appliers: { readonly [T in EventType]: Applier<T> } = {
+  swarm_created(state, event) {
+    state.swarm = {
+      id: event.swarmId,
+      name: event.name,
+      topology: event.topology,
+      maxAgents: event.maxAgents,
+      consensusThreshold: event.consensusThreshold,
+      strategy: event.strategy,
+      createdAt: event.at,
+      destroyedAt: null,
+      nextAgentSeq: 1,
+      nextTaskSeq: 1,
+      metrics: { tasksCompleted: 0, tasksFailed: 0, tasksCancelled: 0, completedMs: 0, types: {} },
+    };
+  },
+
+  swarm_destroyed(state, event) {
+    for (const task of state.tasks.values()) {
+      if (task.endedAt === null) endTask(state, task, 'cancelled', 'swarm_destroyed', event.at);
+    }
+    for (const agent of state.agents.values()) {
+      if (agentClosedAt(agent) === null) {
+        closeAgent(state, agent, { status: 'stopped', reason: 'swarm_destroyed', at: event.at });
+      }
+    }
+    swarmOf(state).destroyedAt = event.at;
+    refreshSwarm(state);
+  },
+
+  agent_spawned(state, event) {
+    const agent: Agent = {
+      id: event.agentId,
+      seq: swarmOf(state).nextAgentSeq++,
+      type: event.agentType,
+      name: event.name,
+      capabilities: event.capabilities,
+      config: event.config,
+      runtime: event.runtime,
+      maxConcurrent: event.maxConcurrent,
+      leaseMs: state.limits.leaseMs,
+      life: { status: 'spawning', joinToken: event.joinToken, since: event.at, until: event.until },
+      joins: 0,
+      restarts: 0,
+      attentive: true,
+      spawnedAt: event.at,
+      spawnMs: null,
+      record: { successes: 0, failures: 0, recent: [], averageMs: null },
+      revoked: [],
+      inbox: [],
+      nextMessageSeq: 1,
+    };
+    state.agents.set(agent.id, agent);
+    refreshAgent(state, agent);
+  },
+
+  agent_joined(state, event) {
+    const agent = agentOf(state, event.agentId);
+    if (agent.life.status === 'spawning') {
+      agent.spawnMs = event.at - agent.life.since;
+      const metrics = typeMetrics(state, agent.type);
+      metrics.spawns += 1;
+      metrics.spawnMs += agent.spawnMs;
+    }
+    agent.name = event.name;
+    agent.capabilities = event.capabilities;
+    agent.maxConcurrent = event.maxConcurrent;
+    agent.leaseMs = event.leaseMs;
+    agent.joins += 1;
+    agent.attentive = true;
+    agent.life = { status: 'joined', resumeToken: event.resumeToken };
+    refreshAgent(state, agent);
+  },
+
+  agent_offline(state, event) {
+    const agent = agentOf(state, event.agentId);
+    if (!('resumeToken' in agent.life)) return;
+    const { resumeToken } = agent.life;
+    agent.life = { status: 'offline', resumeToken, until: event.until, reason: event.reason };
+    refreshAgent(state, agent);
+    // The worker may be finishing what it holds, without a way to say so: nothing of it lapses before the grace does.
+    eachClaim(state, agent, (task, phase, assignment, claim) => {
+      assignment.work = {
+        ...claim,
+        leaseUntil: Math.max(claim.leaseUntil, event.until),
+        timeoutAt: Math.max(claim.timeoutAt, event.until),
+      };
+      refreshAssignment(state, task, phase, assignment, agent.id);
+    });
+  },
+
+  agent_restarted(state, event) {
+    const agent = agentOf(state, event.agentId);
+    agent.restarts += 1;
+    agent.life = { status: 'spawning', joinToken: event.joinToken, since: event.at, until: event.until };
+    refreshAgent(state, agent);
+  },
+
+  agent_failed(state, event) {
+    closeAgent(state, agentOf(state, event.agentId), { status: 'failed', reason: event.reason, at: event.at });
+  },
+
+  agent_stopped(state, event) {
+    closeAgent(state, agentOf(state, event.agentId), { status: 'stopped', reason: event.reason, at: event.at });
+  },
+
+  agent_attentive(state, event) {
+    const agent = agentOf(state, event.agentId);
+    agent.attentive = event.attentive;
+    refreshAgent(state, agent);
+  },
+
+  agents_forgotten(state, event) {
+    for (const agentId of event.agentIds) {
+      forgetAgent(state, agentOf(state, agentId));
+      state.agents.delete(agentId);
+      state.closedAgents.delete(agentId);
+    }
+    refreshSwarm(state);
+  },
+
+  task_accepted(state, event) {
+    const task: Task = {
+      id: event.taskId,
+      seq: swarmOf(state).nextTaskSeq++,
+      description: event.description,
+      priority: event.priority,
+      strategy: event.strategy,
+      resolvedStrategy: event.resolvedStrategy,
+      strategyReason: event.strategyReason,
+      status: 'orchestrating',
+      reason: null,
+      input: event.input,
+      retry: event.retry,
+      createdAt: event.at,
+      deadlineAt: event.deadlineAt,
+      startedAt: null,
+      endedAt: null,
+      phases: event.phases.map((plan) => ({
+        ...plan,
+        status: 'waiting',
+        reason: null,
+        assignments: [],
+        outcome: null,
+        openedAt: null,
+        endedAt: null,
+      })),
+    };
+    state.tasks.set(task.id, task);
+    refreshTask(state, task);
+    for (const name of event.opens) openPhase(state, task, phaseOf(task, name), event.at);
+  },
+
+  assignment_offered(state, event) {
+    setWork(state, event.assignmentId, { status: 'offered', agentId: event.agentId, until: event.until });
+  },
+
+  offer_withdrawn(state, event) {
+    setWork(state, event.assignmentId, { status: 'queued' });
+  },
+
+  assignment_ready(state, event) {
+    const { task, phase, assignment } = assignmentOf(state, event.assignmentId);
+    assignment.readyAt = event.at;
+    changeWork(state, task, phase, assignment, { status: 'queued' });
+  },
+
+  assignment_claimed(state, event) {
+    const { task, phase, assignment } = assignmentOf(state, event.assignmentId);
+    assignment.attempt = event.attempt;
+    task.startedAt ??= event.at;
+    task.status = 'running';
+    changeWork(state, task, phase, assignment, {
+      status: 'claimed',
+      agentId: event.agentId,
+      leaseToken: event.leaseToken,
+      claimedAt: event.at,
+      leaseUntil: event.leaseUntil,
+      timeoutAt: event.timeoutAt,
+      progress: null,
+    });
+  },
+
+  leases_renewed(state, event) {
+    const agent = agentOf(state, event.agentId);
+    eachClaim(state, agent, (task, phase, assignment, claim) => {
+      assignment.work = { ...claim, leaseUntil: event.until };
+      refreshAssignment(state, task, phase, assignment, agent.id);
+    });
+  },
+
+  progress_reported(state, event) {
+    const { assignment } = assignmentOf(state, event.assignmentId);
+    if (assignment.work.status !== 'claimed') return;
+    assignment.work = { ...assignment.work, progress: event.progress };
+    if (event.usage !== null) assignment.usage = event.usage;
+  },
+
+  assignment_released(state, event) {
+    const { task, phase, assignment } = assignmentOf(state, event.assignmentId);
+    assignment.releases += 1;
+    const holder = holderOf(assignment);
+    if (event.retryAt !== null && holder !== null) prefersOthers(assignment, holder);
+    changeWork(
+      state,
+      task,
+      phase,
+      assignment,
+      event.retryAt === null ? { status: 'queued' } : { status: 'backoff', until: event.retryAt },
+    );
+  },
+
+  attempt_succeeded(state, event) {
+    const { task, phase, assignment } = assignmentOf(state, event.assignmentId);
+    const agent = agentOf(state, event.agentId);
+    const startedAt = assignment.work.status === 'claimed' ? assignment.work.claimedAt : event.at;
+    if (event.usage !== null) assignment.usage = event.usage;
+    const took = event.at - startedAt;
+    agent.restarts = 0;
+    agent.record.successes += 1;
+    agent.record.averageMs = agent.record.averageMs === null ? took : 0.7 * agent.record.averageMs + 0.3 * took;
+    remember(agent, 'success');
+    const metrics = typeMetrics(state, agent.type);
+    metrics.successes += 1;
+    metrics.successMs += took;
+    changeWork(state, task, phase, assignment, {
+      status: 'succeeded',
+      agentId: agent.id,
+      result: event.result,
+      ballot: event.ballot,
+      startedAt,
+      endedAt: event.at,
+      version: state.version,
+    });
+    refreshAgent(state, agent);
+  },
+
+  attempt_failed(state, event) {
+    const { task, phase, assignment } = assignmentOf(state, event.assignmentId);
+    const { agentId } = event.error;
+    const startedAt = assignment.work.status === 'claimed' ? assignment.work.claimedAt : null;
+    assignment.failures += 1;
+    assignment.lastError = event.error;
+    if (event.usage !== null) assignment.usage = event.usage;
+    prefersOthers(assignment, agentId);
+    const agent = state.agents.get(agentId);
+    changeWork(
+      state,
+      task,
+      phase,
+      assignment,
+      event.retryAt === null
+        ? { status: 'failed', agentId, startedAt, endedAt: event.at }
+        : { status: 'backoff', until: event.retryAt },
+    );
+    if (agent !== undefined) {
+      agent.record.failures += 1;
+      remember(agent, 'failure');
+      if (event.error.reason === 'timeout' || event.error.reason === 'lease_expired') {
+        revoke(agent, assignment.id, event.at);
+      }
+      refreshAgent(state, agent);
+    }
+  },
+
+  phase_settled(state, event) {
+    const task = taskOf(state, event.taskId);
+    const phase = phaseOf(task, event.phase);
+    closePhase(state, task, phase, event.status, event.reason, event.at);
+    phase.outcome = event.outcome;
+    for (const name of event.opens) openPhase(state, task, phaseOf(task, name), event.at);
+  },
+
+  task_ended(state, event) {
+    endTask(state, taskOf(state, event.taskId), event.status, event.reason, event.at);
+  },
+
+  tasks_forgotten(state, event) {
+    for (const taskId of event.taskIds) {
+      forgetTask(state, taskOf(state, taskId));
+      state.tasks.delete(taskId);
+      state.endedTasks.delete(taskId);
+    }
+    refreshSwarm(state);
+  },
+
+  message_sent(state, event) {
+    const agent = agentOf(state, event.to);
+    agent.inbox.push({
+      id: event.messageId,
+      seq: agent.nextMessageSeq++,
+      from: event.from,
+      sentAt: event.at,
+      replyTo: event.replyTo,
+      body: event.body,
+    });
+  },
+
+  messages_acknowledged(state, event) {
+    const agent = agentOf(state, event.agentId);
+    agent.inbox = agent.inbox.filter((message) => message.seq > event.upTo);
+  },
+
+  request_answered(state, event) {
+    for (const [requestId, answered] of state.requests) {
+      if (answered.at >= event.forgetBefore) break;
+      state.requests.delete(requestId);
+    }
+    state.requests.set(event.requestId, {
+      command: event.command,
+      fingerprint: event.fingerprint,
+      at: event.at,
+      answer: event.answer,
+    });
+  },
+};
+
+// ---- what follows without a choice
+
+function openPhase(state: State, task: Task, phase: Phase, at: number): void {
+  phase.status = 'running';
+  phase.openedAt = at;
+  for (let copy = 1; copy <= phase.parallelism; copy += 1) {
+    const assignment: Assignment = {
+      id: `${task.id}/${phase.name}/${copy}`,
+      attempt: 0,
+      failures: 0,
+      releases: 0,
+      readyAt: at,
+      triedBy: [],
+      lastError: null,
+      usage: null,
+      work: { status: 'queued' },
+    };
+    phase.assignments.push(assignment);
+    refreshAssignment(state, task, phase, assignment, null);
+  }
+}
+
+function closePhase(
+  state: State,
+  task: Task,
+  phase: Phase,
+  status: Phase['status'],
+  reason: string | null,
+  at: number,
+): void {
+  phase.status = status;
+  phase.reason = reason;
+  phase.endedAt = at;
+  for (const assignment of phase.assignments) cancelAssignment(state, task, phase, assignment, at);
+}
+
+function cancelAssignment(state: State, task: Task, phase: Phase, assignment: Assignment, at: number): void {
+  const { work } = assignment;
+  if (work.status === 'succeeded' || work.status === 'failed' || work.status === 'cancelled') return;
+  if (work.status === 'claimed') {
+    const agent = state.agents.get(work.agentId);
+    if (agent !== undefined) revoke(agent, assignment.id, at);
+  }
+  changeWork(state, task, phase, assignment, {
+    status: 'cancelled',
+    agentId: holderOf(assignment),
+    startedAt: work.status === 'claimed' ? work.claimedAt : null,
+    endedAt: at,
+  });
+}
+
+function endTask(state: State, task: Task, status: Task['status'], reason: string | null, at: number): void {
+  const { metrics } = swarmOf(state);
+  for (const phase of task.phases) {
+    if (phase.status === 'waiting' || phase.status === 'running') {
+      closePhase(state, task, phase, 'cancelled', reason, at);
+    }
+  }
+  task.status = status;
+  task.reason = reason;
+  task.endedAt = at;
+  if (status === 'completed') {
+    metrics.tasksCompleted += 1;
+    metrics.completedMs += at - task.createdAt;
+  } else if (status === 'failed') metrics.tasksFailed += 1;
+  else metrics.tasksCancelled += 1;
+  state.endedTasks.add(task.id);
+  taskHasEnded(state, task);
+  refreshSwarm(state);
+}
+
+function closeAgent(state: State, agent: Agent, life: Agent['life']): void {
+  agent.life = life;
+  state.closedAgents.add(agent.id);
+  refreshAgent(state, agent);
+  refreshSwarm(state);
+}
+
+function setWork(state: State, assignmentId: string, work: Work): void {
+  const { task, phase, assignment } = assignmentOf(state, assignmentId);
+  changeWork(state, task, phase, assignment, work);
+}
+
+function changeWork(state: State, task: Task, phase: Phase, assignment: Assignment, work: Work): void {
+  const before = holderOf(assignment);
+  assignment.work = work;
+  refreshAssignment(state, task, phase, assignment, before);
+}
+
+function holderOf({ work }: Assignment): string | null {
+  return work.status === 'offered' || work.status === 'claimed' ? work.agentId : null;
+}
+
+function eachClaim(
+  state: State,
+  agent: Agent,
+  change: (task: Task, phase: Phase, assignment: Assignment, claim: Extract<Work, { status: 'claimed' }>) => void,
+): void {
+  for (const assignmentId of state.indexes.agents.get(agent.id)?.work ?? []) {
+    const { task, phase, assignment } = assignmentOf(state, assignmentId);
+    if (assignment.work.status === 'claimed') change(task, phase, assignment, assignment.work);
+  }
+}
+
+function prefersOthers(assignment: Assignment, agentId: string): void {
+  if (!assignment.triedBy.includes(agentId)) assignment.triedBy.push(agentId);
+}
+
+function remember(agent: Agent, outcome: 'success' | 'failure'): void {
+  agent.record.recent.push(outcome);
+  if (agent.record.recent.length > recentAttempts) agent.record.recent.shift();
+}
+
+function revoke(agent: Agent, assignmentId: string, at: number): void {
+  agent.revoked = agent.revoked.filter((revoked) => revoked.at > at - agent.leaseMs).slice(1 - revokedMax);
+  agent.revoked.push({ assignmentId, at });
+}
+
+// ---- lookups: an event that names what is not there is a bug
+
+function swarmOf(state: State): Swarm {
+  if (state.swarm === null) throw new Error('the swarm has not been created');
+  return state.swarm;
+}
+
+function agentOf(state: State, agentId: string): Agent {
+  const agent = state.agents.get(agentId);
+  if (agent === undefined) throw new Error(`no agent ${agentId}`);
+  return agent;
+}
+
+function taskOf(state: State, taskId: string): Task {
+  const task = state.tasks.get(taskId);
+  if (task === undefined) throw new Error(`no task ${taskId}`);
+  return task;
+}
+
+function phaseOf(task: Task, name: string): Phase {
+  const phase = task.phases.find((candidate) => candidate.name === name);
+  if (phase === undefined) throw new Error(`task ${task.id} has no phase ${name}`);
+  return phase;
+}
+
+function typeMetrics(state: State, agentType: string): TypeMetrics {
+  const { types } = swarmOf(state).metrics;
+  const measured = measuredType(types, agentType) ?? { successes: 0, successMs: 0, spawns: 0, spawnMs: 0 };
+  types[agentType] = measured;
+  return measured;
+}
+
+function assignmentOf(state: State, assignmentId: string): { task: Task; phase: Phase; assignment: Assignment } {
+  const found = findAssignment(state, assignmentId);
+  if (found === undefined) throw new Error(`no assignment ${assignmentId}`);
+  return found;
+}
+
+/** By its id, which says where it is: `taskId/phase/copy`. */
+export function findAssignment(
+  state: State,
+  assignmentId: string,
+): { readonly task: Task; readonly phase: Phase; readonly assignment: Assignment } | undefined {
+  const [taskId = '', phaseName = '', copy = ''] = assignmentId.split('/');
+  const task = state.tasks.get(taskId);
+  const phase = task?.phases.find((candidate) => candidate.name === phaseName);
+  const assignment = phase?.assignments[Number(copy) - 1];
+  if (task === undefined || phase === undefined || assignment?.id !== assignmentId) return undefined;
+  return { task, phase, assignment };
+}

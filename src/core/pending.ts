@@ -1,0 +1,27 @@
+/**
+ * What an agent has in hand, and what every reply to its worker tells it: agents do not look into their inbox.
+ */
+import { findAssignment } from './evolve.ts';
+import type { Agent, Assignment, Phase, State, Task } from './state.ts';
+
+/** Offered to it or claimed by it. */
+export function heldBy(state: State, agent: Agent): { task: Task; phase: Phase; assignment: Assignment }[] {
+  const held = [];
+  for (const assignmentId of state.indexes.agents.get(agent.id)?.work ?? [])
+    held.push(findAssignment(state, assignmentId)!);
+  return held;
+}
+
+export interface Pending {
+  /** Unacknowledged messages. */
+  readonly messages: number;
+  /** Assignments that are no longer its own: it should stop working on them. */
+  readonly cancel: readonly string[];
+}
+
+export function pendingFor(agent: Agent, now: number): Pending {
+  return {
+    messages: agent.inbox.length,
+    cancel: agent.revoked.filter(({ at }) => at > now - agent.leaseMs).map(({ assignmentId }) => assignmentId),
+  };
+}

@@ -1,0 +1,57 @@
+/**
+ * A state as JSON text, and back: the records as they stand, in their order. The indexes are rebuilt.
+ */
+import { createState } from './evolve.ts';
+import { refreshAgent, refreshAssignment, refreshSwarm, refreshTask } from './index.ts';
+import type { Limits } from './limits.ts';
+import type { Agent, AnsweredRequest, State, Swarm, Task } from './state.ts';
+
+interface Snapshot {
+  readonly format: 1;
+  readonly version: number;
+  readonly swarm: Swarm | null;
+  readonly agents: readonly Agent[];
+  readonly tasks: readonly Task[];
+  readonly requests: readonly (readonly [string, AnsweredRequest])[];
+  readonly endedTasks: readonly string[];
+  readonly closedAgents: readonly string[];
+}
+
+export function snapshot(state: State): string {
+  const { version, swarm, agents, tasks, requests, endedTasks, closedAgents } = state;
+  const content: Snapshot = {
+    format: 1,
+    version,
+    swarm,
+    agents: [...agents.values()],
+    tasks: [...tasks.values()],
+    requests: [...requests],
+    endedTasks: [...endedTasks],
+    closedAgents: [...closedAgents],
+  };
+  return JSON.stringify(content);
+}
+
+export function restore(text: string, limits: Limits): State {
+  const content = JSON.parse(text) as Snapshot;
+  if (content.format !== 1) throw new Error(`a snapshot of format ${content.format}, which this release does not know`);
+  const state = createState(limits);
+  state.version = content.version;
+  state.swarm = content.swarm;
+  for (const taskId of content.endedTasks) state.endedTasks.add(taskId);
+  for (const agentId of content.closedAgents) state.closedAgents.add(agentId);
+  for (const [requestId, answered] of content.requests) state.requests.set(requestId, answered);
+  for (const agent of content.agents) {
+    state.agents.set(agent.id, agent);
+    refreshAgent(state, agent);
+  }
+  for (const task of content.tasks) {
+    state.tasks.set(task.id, task);
+    refreshTask(state, task);
+    for (const phase of task.phases) {
+      for (const assignment of phase.assignments) refreshAssignment(state, task, phase, assignment, null);
+    }
+  }
+  refreshSwarm(state);
+  return state;
+}

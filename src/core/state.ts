@@ -1,0 +1,289 @@
+/**
+ * All the nouns of a swarm.
+ *
+ * A swarm's state is two things: records, which are plain JSON data and make up a snapshot as they stand, and indexes,
+ * which are derived from the records and can be rebuilt from them at any time (`index.ts`). Only `evolve` changes
+ * either. Times are milliseconds since the epoch, durations milliseconds.
+ */
+import type { Indexes } from './index.ts';
+import type { Json, JsonObject } from './json.ts';
+import type { Limits } from './limits.ts';
+
+/** A value of a user: inside the state, or, when it is large, beside the journal under an id. */
+export type Payload = { readonly json: Json } | { readonly blob: string; readonly bytes: number };
+
+export interface State {
+  /** The number of events so far. */
+  version: number;
+  /** null until the swarm has been created. */
+  swarm: Swarm | null;
+  readonly agents: Map<string, Agent>;
+  readonly tasks: Map<string, Task>;
+  /** In the order in which they were answered, so that the oldest are forgotten first. */
+  readonly requests: Map<string, AnsweredRequest>;
+  /** Tasks that have ended, and agents that are closed, in that order: the oldest are forgotten first. */
+  readonly endedTasks: Set<string>;
+  readonly closedAgents: Set<string>;
+  /** Not part of a swarm's history: they decide when timers are due. */
+  readonly limits: Limits;
+  readonly indexes: Indexes;
+}
+
+export interface Swarm {
+  readonly id: string;
+  readonly name: string | null;
+  readonly topology: Topology;
+  readonly maxAgents: number;
+  readonly consensusThreshold: number;
+  /** What a task that names no strategy gets. */
+  readonly strategy: Strategy;
+  readonly createdAt: number;
+  destroyedAt: number | null;
+  /** Agents and tasks are numbered in the order of their arrival; "the oldest" means the lowest number. */
+  nextAgentSeq: number;
+  nextTaskSeq: number;
+  readonly metrics: Metrics;
+}
+
+export type Topology = 'mesh' | 'star' | 'hierarchical' | 'ring';
+
+export interface Metrics {
+  tasksCompleted: number;
+  tasksFailed: number;
+  tasksCancelled: number;
+  /** Sum over completed tasks of acceptance to end. */
+  completedMs: number;
+  /** What agents of a type took for their successful attempts, and from spawning to joining. */
+  readonly types: Record<string, TypeMetrics>;
+}
+
+export interface TypeMetrics {
+  successes: number;
+  successMs: number;
+  spawns: number;
+  spawnMs: number;
+}
+
+/** The names are users' own: one of them may well be that of a member of every object. */
+export function measuredType(types: Metrics['types'], agentType: string): TypeMetrics | undefined {
+  return Object.hasOwn(types, agentType) ? types[agentType] : undefined;
+}
+
+// ---- agents
+
+export interface Agent {
+  readonly id: string;
+  readonly seq: number;
+  readonly type: string;
+  name: string | null;
+  capabilities: readonly string[];
+  /** What `agent_spawn` was given for the worker; skein itself reads `timeout` and `weight` out of it. */
+  readonly config: JsonObject;
+  /** `command`: a host starts its worker. `external`: some process joins by itself. */
+  readonly runtime: 'command' | 'external';
+  maxConcurrent: number;
+  leaseMs: number;
+  life: Life;
+  /** How often a worker has joined as this agent; calls of an earlier join's connection are refused. */
+  joins: number;
+  /** Restarts of a lost worker by its host since the agent's last success. */
+  restarts: number;
+  /** False after an offer went unclaimed, until the next `task_next`: such an agent is not offered work. */
+  attentive: boolean;
+  readonly spawnedAt: number;
+  /** From the last (re)start of the worker to its join; null until measured. */
+  spawnMs: number | null;
+  readonly record: AgentRecord;
+  /** Claims that ended under the worker's hands lately: `pending.cancel` tells it. */
+  revoked: { readonly assignmentId: string; readonly at: number }[];
+  /** Unacknowledged messages in ascending order of `seq`. */
+  inbox: Message[];
+  nextMessageSeq: number;
+}
+
+export type Life =
+  | { readonly status: 'spawning'; readonly joinToken: string; readonly since: number; readonly until: number | null }
+  | { readonly status: 'joined'; readonly resumeToken: string }
+  | { readonly status: 'offline'; readonly resumeToken: string; readonly until: number; readonly reason: string }
+  | { readonly status: 'failed'; readonly reason: string; readonly at: number }
+  | { readonly status: 'stopped'; readonly reason: string; readonly at: number };
+
+export interface AgentRecord {
+  successes: number;
+  failures: number;
+  /** Outcomes of the newest attempts, newest last, at most `recentAttempts` of them. */
+  recent: ('success' | 'failure')[];
+  /** Moving average of successful attempts; null until there was one. */
+  averageMs: number | null;
+}
+
+export interface Message {
+  readonly id: string;
+  /** Numbers the messages of one receiver; a cursor is the `seq` of the last message seen. */
+  readonly seq: number;
+  /** null: sent by a client that acts as no agent. */
+  readonly from: string | null;
+  readonly sentAt: number;
+  readonly replyTo: string | null;
+  readonly body: Payload;
+}
+
+// ---- tasks
+
+export type TaskStatus = 'orchestrating' | 'running' | 'waiting' | 'completed' | 'failed' | 'cancelled';
+export type Priority = 'critical' | 'high' | 'normal' | 'low';
+export type Strategy = 'parallel' | 'adaptive';
+export type Aggregation = 'all' | 'first' | 'majority_vote';
+
+export interface Task {
+  readonly id: string;
+  readonly seq: number;
+  readonly description: string;
+  readonly priority: Priority;
+  readonly strategy: Strategy;
+  readonly resolvedStrategy: 'given_phases' | 'parallel' | 'single';
+  readonly strategyReason: string;
+  status: TaskStatus;
+  reason: string | null;
+  readonly input: Payload | null;
+  readonly retry: RetryPolicy;
+  readonly createdAt: number;
+  readonly deadlineAt: number | null;
+  startedAt: number | null;
+  endedAt: number | null;
+  readonly phases: Phase[];
+}
+
+export interface RetryPolicy {
+  readonly kind: 'none' | 'fixed' | 'exponential_backoff';
+  readonly maxAttempts: number;
+  readonly initialMs: number;
+  readonly maxMs: number;
+}
+
+export type PhaseStatus = 'waiting' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+
+/** The rules by which a phase's ballots and failures become its outcome. */
+export interface VoteRules {
+  readonly aggregation: Aggregation;
+  /** Only the threshold counts when consensus is required; else a majority is enough. */
+  readonly consensusRequired: boolean;
+  readonly consensusThreshold: number;
+  /** Share of planned assignments that may fail; null: no limit of its own. */
+  readonly failureThreshold: number | null;
+  /** JSON pointer into a result to what is voted on; null: the whole result. */
+  readonly voteKey: string | null;
+}
+
+export interface Phase {
+  readonly name: string;
+  readonly description: string | null;
+  readonly dependencies: readonly string[];
+  readonly requiredCapabilities: readonly string[];
+  /** Only agents of this type may claim; null: any type. */
+  readonly agentType: string | null;
+  readonly parallelism: number;
+  readonly rules: VoteRules;
+  readonly timeoutMs: number;
+  readonly input: Payload | null;
+  status: PhaseStatus;
+  reason: string | null;
+  /** Empty until the phase opens. */
+  assignments: Assignment[];
+  outcome: Outcome | null;
+  openedAt: number | null;
+  endedAt: number | null;
+}
+
+/** What a settled phase hands on. `winners` are the assignments whose results are its result. */
+export interface Outcome {
+  readonly decidedBy: string;
+  readonly winners: readonly string[];
+}
+
+export interface Assignment {
+  /** `taskId/phase/copy`, copies counted from 1. */
+  readonly id: string;
+  /** Counts claims; with the lease token it fences off earlier holders. */
+  attempt: number;
+  /** Counts failed attempts, which the retry policy limits. A released claim is not one. */
+  failures: number;
+  releases: number;
+  /** When it became claimable: its place in the queue. */
+  readyAt: number;
+  /** Agents whose attempts at it failed or that gave it back: others are preferred. */
+  triedBy: string[];
+  lastError: AttemptError | null;
+  usage: Usage | null;
+  work: Work;
+}
+
+export type Work =
+  | { readonly status: 'backoff'; readonly until: number }
+  | { readonly status: 'queued' }
+  | { readonly status: 'offered'; readonly agentId: string; readonly until: number }
+  | Claim
+  | {
+      readonly status: 'succeeded';
+      readonly agentId: string;
+      readonly result: Payload;
+      readonly ballot: Ballot | null;
+      readonly startedAt: number;
+      readonly endedAt: number;
+      /** The version of the event that recorded it, for the audit of a vote. */
+      readonly version: number;
+    }
+  | {
+      readonly status: 'failed';
+      readonly agentId: string | null;
+      readonly startedAt: number | null;
+      readonly endedAt: number;
+    }
+  | {
+      readonly status: 'cancelled';
+      readonly agentId: string | null;
+      readonly startedAt: number | null;
+      readonly endedAt: number;
+    };
+
+export interface Claim {
+  readonly status: 'claimed';
+  readonly agentId: string;
+  readonly leaseToken: string;
+  readonly claimedAt: number;
+  readonly leaseUntil: number;
+  /** The attempt's own deadline, whatever the lease says. */
+  readonly timeoutAt: number;
+  readonly progress: Json;
+}
+
+export interface AttemptError {
+  readonly attempt: number;
+  readonly agentId: string;
+  readonly reason: string;
+  readonly message: string | null;
+  readonly details: JsonObject | null;
+}
+
+/** As the worker measured it; null is unknown, not zero. */
+export interface Usage {
+  readonly inputTokens: number | null;
+  readonly outputTokens: number | null;
+  readonly costUsd: number | null;
+}
+
+/** The comparable part of a result; ballots with the same key agree. */
+export interface Ballot {
+  readonly key: string;
+  readonly source: 'vote' | 'voteKey' | 'json' | 'text';
+}
+
+// ---- requests
+
+/** An answer kept for a repeated request id. A claim is rebuilt from the state instead of being kept twice. */
+export interface AnsweredRequest {
+  readonly command: string;
+  readonly fingerprint: string;
+  readonly at: number;
+  readonly answer: { readonly reply: JsonObject } | { readonly claim: string; readonly attempt: number };
+}

@@ -1,0 +1,424 @@
+/**
+ * Rules of a task from acceptance to its one end, and what is told about it.
+ *
+ *     orchestrating ──first claim──> running ──all phases settled──> completed | failed
+ *           └──────── task_cancel, deadline, swarm_destroy ────────> cancelled | failed
+ */
+import type { Command } from './command.ts';
+import { refuse, isRefusal, type Refusal } from './refusal.ts';
+import { happened, iso, isoOrNull, type Decision, type Effect, type Rule, type Show, type World } from './rule.ts';
+import { measuredType, type Phase, type State, type Task } from './state.ts';
+import { whyWaiting } from './explain.ts';
+import { planTask, roleOf } from './plan.ts';
+import { describeConsensus, judge, maxFailures, requiredVotes, winningResult } from './vote.ts';
+import { claimEnded } from './lease.ts';
+
+export const taskOrchestrate: Rule<'task_orchestrate'> = (state, { task: request }, world) => {
+  if (state.indexes.liveTasks >= state.limits.liveTasksMax) {
+    return refuse(
+      'task_limit',
+      `the swarm has ${state.indexes.liveTasks} tasks that have not ended, which is the most: wait for some to end or cancel some`,
+      { liveTasksMax: state.limits.liveTasksMax },
+    );
+  }
+  const plan = planTask(state, request, world);
+  if (isRefusal(plan)) return plan;
+  const taskId = world.id('task');
+  const opens = plan.phases.filter((phase) => phase.dependencies.length === 0).map((phase) => phase.name);
+  return {
+    events: [
+      happened(world, {
+        type: 'task_accepted',
+        taskId,
+        description: request.description,
+        priority: request.priority,
+        strategy: plan.strategy,
+        resolvedStrategy: plan.resolvedStrategy,
+        strategyReason: plan.strategyReason,
+        input: request.input === undefined ? null : world.keep(request.input),
+        retry: request.retry,
+        deadlineAt: request.deadlineMs === null ? null : world.now + request.deadlineMs,
+        phases: plan.phases,
+        opens,
+      }),
+    ],
+    then: opens.flatMap((name) =>
+      placements(
+        taskId,
+        plan.phases.find((phase) => phase.name === name)!,
+      ),
+    ),
+    reply: (after) => describeAccepted(after, after.tasks.get(taskId)!, world.now),
+  };
+};
+
+function placements(taskId: string, phase: { readonly name: string; readonly parallelism: number }): Command[] {
+  return Array.from({ length: phase.parallelism }, (_, index) => ({
+    type: 'place',
+    assignmentId: `${taskId}/${phase.name}/${index + 1}`,
+  }));
+}
+
+/** Follows every end of an assignment: settles its phase if that can be, and what depends on it, and the task. */
+export const settlePhase: Rule<'settle_phase'> = (state, command, world) => {
+  const task = state.tasks.get(command.taskId)!;
+  const phase = task.phases.find((candidate) => candidate.name === command.phase)!;
+  if (phase.status !== 'running') return {};
+  const verdict = judge(phase);
+  if (!verdict.settled) return {};
+
+  const events = [];
+  const then: Command[] = [];
+  const settled = new Map<string, Phase['status']>(task.phases.map((of) => [of.name, of.status]));
+  if (verdict.succeeded) {
+    settled.set(phase.name, 'succeeded');
+    const opened = task.phases.filter(
+      (of) => of.status === 'waiting' && of.dependencies.every((name) => settled.get(name) === 'succeeded'),
+    );
+    events.push(
+      happened(world, {
+        type: 'phase_settled',
+        taskId: task.id,
+        phase: phase.name,
+        status: 'succeeded',
+        reason: null,
+        outcome: verdict.outcome,
+        opens: opened.map((of) => of.name),
+      }),
+    );
+    for (const of of opened) {
+      settled.set(of.name, 'running');
+      then.push(...placements(task.id, of));
+    }
+  } else {
+    settled.set(phase.name, 'failed');
+    const { reason, outcome } = verdict;
+    events.push(
+      happened(world, {
+        type: 'phase_settled',
+        taskId: task.id,
+        phase: phase.name,
+        status: 'failed',
+        reason,
+        outcome,
+        opens: [],
+      }),
+    );
+    for (const name of dependentsOf(task, phase.name)) {
+      settled.set(name, 'cancelled');
+      const cause = `depends on ${phase.name}, which failed`;
+      events.push(
+        happened(world, {
+          type: 'phase_settled',
+          taskId: task.id,
+          phase: name,
+          status: 'cancelled',
+          reason: cause,
+          outcome: null,
+          opens: [],
+        }),
+      );
+    }
+  }
+  const effects = openClaims([phase]);
+  if ([...settled.values()].every((status) => status !== 'waiting' && status !== 'running')) {
+    const failed = task.phases.filter((of) => settled.get(of.name) === 'failed').map((of) => of.name);
+    events.push(
+      happened(world, {
+        type: 'task_ended',
+        taskId: task.id,
+        status: failed.length === 0 ? 'completed' : 'failed',
+        reason: failed.length === 0 ? null : `phase ${failed.join(', ')} failed`,
+      }),
+    );
+    effects.push({ kind: 'wake', key: `task:${task.id}` });
+    then.push({ type: 'forget_excess' });
+  }
+  return { events, effects, then };
+};
+
+/** All that depend on a phase, directly or not, and have not been settled. */
+function dependentsOf(task: Task, name: string): string[] {
+  const found = new Set<string>([name]);
+  for (let grown = true; grown;) {
+    grown = false;
+    for (const phase of task.phases) {
+      if (found.has(phase.name) || !phase.dependencies.some((dependency) => found.has(dependency))) continue;
+      found.add(phase.name);
+      grown = true;
+    }
+  }
+  found.delete(name);
+  return task.phases.filter((phase) => found.has(phase.name) && phase.status === 'waiting').map((phase) => phase.name);
+}
+
+export const taskCancel: Rule<'task_cancel'> = (state, command, world) => {
+  const task = state.tasks.get(command.taskId);
+  if (task === undefined) return refuseUnknownTask(state, command.taskId);
+  if (task.endedAt !== null) {
+    return refuse(
+      'task_ended',
+      `task ${task.id} has ${task.status === 'completed' ? 'completed' : `ended: ${task.status}`} at ${iso(task.endedAt)}; there is nothing to cancel`,
+      {
+        taskId: task.id,
+        status: task.status,
+      },
+    );
+  }
+  return {
+    ...endTask(task, 'cancelled', command.reason ?? 'cancelled on request', world),
+    reply: (after) => describeTask(after, after.tasks.get(task.id)!),
+  };
+};
+
+/** Its deadline has passed. */
+export function taskDue(state: State, taskId: string, world: World): Decision {
+  return endTask(state.tasks.get(taskId)!, 'failed', 'deadline_exceeded', world);
+}
+
+function endTask(task: Task, status: 'cancelled' | 'failed', reason: string, world: World): Decision {
+  return {
+    events: [happened(world, { type: 'task_ended', taskId: task.id, status, reason })],
+    effects: [...openClaims(task.phases), { kind: 'wake', key: `task:${task.id}` }],
+    then: [{ type: 'forget_excess' }],
+  };
+}
+
+/** Whoever still works on one of the phases is told. */
+function openClaims(phases: readonly Phase[]): Effect[] {
+  return phases
+    .flatMap((phase) => phase.assignments)
+    .filter(({ work }) => work.status === 'claimed')
+    .flatMap((assignment) => claimEnded(assignment));
+}
+
+// ---- asking
+
+export const taskStatus: Rule<'task_status'> = (state, { taskId }) => {
+  if (!state.tasks.has(taskId)) return refuseUnknownTask(state, taskId);
+  return { reply: (after) => describeTask(after, after.tasks.get(taskId)!) };
+};
+
+export const taskWait: Rule<'task_wait'> = (state, { taskId }) => {
+  const task = state.tasks.get(taskId);
+  if (task === undefined) return refuseUnknownTask(state, taskId);
+  const ended = task.endedAt !== null;
+  return {
+    ...(!ended && { idle: `task:${taskId}` as const }),
+    reply: (after, show) => ({
+      ...describeTask(after, task),
+      ended,
+      ...(ended && describeResults(task, show)),
+    }),
+  };
+};
+
+export const taskResults: Rule<'task_results'> = (state, { taskId }) => {
+  const task = state.tasks.get(taskId);
+  if (task === undefined) return refuseUnknownTask(state, taskId);
+  return { reply: (after, show) => ({ ...identify(after, task), ...describeResults(task, show) }) };
+};
+
+/** Newest first; the cursor is the number of the last task shown. */
+export const taskList: Rule<'task_list'> = (state, { filter, limit, cursor }) => {
+  const found: Task[] = [];
+  let seq = Math.min(cursor === null ? Infinity : Number(cursor), state.swarm!.nextTaskSeq) - 1;
+  for (let seen = 0; seq >= 1 && seen < state.tasks.size && found.length < limit; seq -= 1) {
+    const task = state.indexes.taskBySeq.get(seq);
+    if (task === undefined) continue;
+    seen += 1;
+    if (isListed(task, filter)) found.push(task);
+  }
+  const more = found.length === limit && seq >= 1;
+  return {
+    reply: (after) => ({
+      swarmId: after.swarm!.id,
+      tasks: found.map((task) => ({
+        ...identify(after, task),
+        description: task.description,
+        priority: task.priority,
+        progress: progressOf(task),
+        createdAt: iso(task.createdAt),
+        endedAt: isoOrNull(task.endedAt),
+      })),
+      cursor: more ? String(found.at(-1)!.seq) : null,
+    }),
+  };
+};
+
+function isListed(task: Task, filter: string): boolean {
+  return filter === 'all' || task.status === filter || (filter === 'active' && task.endedAt === null);
+}
+
+export function refuseUnknownTask(state: State, taskId: string): Refusal {
+  const { taskRetentionMs } = state.limits;
+  return refuse(
+    'task_not_found',
+    `swarm ${state.swarm!.id} has no task ${taskId}: task_list shows the tasks that it has; ended ones are kept for ${taskRetentionMs / 3_600_000} h`,
+    { taskId },
+  );
+}
+
+// ---- replies
+
+function identify(state: State, task: Task): object {
+  return { taskId: task.id, swarmId: state.swarm!.id, status: task.status, reason: task.reason };
+}
+
+function describeAccepted(state: State, task: Task, now: number): object {
+  const voting = task.phases.reduce((most, phase) => (phase.parallelism > most.parallelism ? phase : most));
+  const assigned = new Map<string, object>();
+  for (const phase of task.phases) {
+    for (const agentId of agentsOf(phase)) {
+      const agent = state.agents.get(agentId)!;
+      assigned.set(agentId, { agentId, role: roleOf(agent), capabilities: agent.capabilities });
+    }
+  }
+  return {
+    ...identify(state, task),
+    resolvedStrategy: task.resolvedStrategy,
+    strategyReason: task.strategyReason,
+    assignedAgents: [...assigned.values()],
+    orchestrationPlan: {
+      phases: task.phases.map((phase) => ({
+        name: phase.name,
+        agents: agentsOf(phase),
+        estimatedDuration: estimateSeconds(state, phase),
+        dependencies: phase.dependencies,
+        requiredCapabilities: phase.requiredCapabilities,
+        parallelism: phase.parallelism,
+        resultAggregation: phase.rules.aggregation,
+        requiredVotes:
+          phase.rules.aggregation === 'majority_vote' ? requiredVotes(phase.rules, phase.parallelism) : null,
+        maxFailures: maxFailures(phase.rules, phase.parallelism),
+        ...describeWaiting(state, task, phase),
+      })),
+    },
+    coordination: {
+      consensusThreshold: voting.rules.consensusRequired ? voting.rules.consensusThreshold : null,
+      votingMechanism: voting.rules.aggregation === 'majority_vote' ? 'equal' : null,
+      conflictResolution: 'fail',
+      requiredVotes:
+        voting.rules.aggregation === 'majority_vote' ? requiredVotes(voting.rules, voting.parallelism) : null,
+      maxFailures: maxFailures(voting.rules, voting.parallelism),
+    },
+    estimatedCompletion: estimateCompletion(state, task, now),
+  };
+}
+
+function agentsOf(phase: Phase): string[] {
+  return phase.assignments.flatMap(({ work }) => ('agentId' in work && work.agentId !== null ? [work.agentId] : []));
+}
+
+/** Seconds, from what this swarm measured of the types of the phase's agents; null when that is not known. */
+function estimateSeconds(state: State, phase: Phase): number | null {
+  const agents = agentsOf(phase);
+  if (agents.length < phase.parallelism || agents.length === 0) return null;
+  let longest = 0;
+  for (const agentId of agents) {
+    const { type } = state.agents.get(agentId)!;
+    const measured = measuredType(state.swarm!.metrics.types, type);
+    if (measured === undefined || measured.successes === 0) return null;
+    longest = Math.max(longest, measured.successMs / measured.successes / 1000);
+  }
+  return longest;
+}
+
+/** The longest way through the graph; null when any phase of it is unknown. */
+function estimateCompletion(state: State, task: Task, now: number): string | null {
+  const ends = new Map<string, number>();
+  const endOf = (phase: Phase): number | null => {
+    const known = ends.get(phase.name);
+    if (known !== undefined) return known;
+    const own = estimateSeconds(state, phase);
+    if (own === null) return null;
+    let start = 0;
+    for (const name of phase.dependencies) {
+      const end = endOf(task.phases.find((of) => of.name === name)!);
+      if (end === null) return null;
+      start = Math.max(start, end);
+    }
+    ends.set(phase.name, start + own);
+    return start + own;
+  };
+  let last = 0;
+  for (const phase of task.phases) {
+    const end = endOf(phase);
+    if (end === null) return null;
+    last = Math.max(last, end);
+  }
+  return iso(now + last * 1000);
+}
+
+export function describeTask(state: State, task: Task): object {
+  return {
+    ...identify(state, task),
+    description: task.description,
+    priority: task.priority,
+    progress: progressOf(task),
+    phases: task.phases.map((phase) => describePhase(state, task, phase)),
+    createdAt: iso(task.createdAt),
+    startedAt: isoOrNull(task.startedAt),
+    endedAt: isoOrNull(task.endedAt),
+    deadlineAt: isoOrNull(task.deadlineAt),
+  };
+}
+
+function progressOf(task: Task): object {
+  const settled = task.phases.filter((phase) => phase.status !== 'waiting' && phase.status !== 'running');
+  return { done: settled.length, total: task.phases.length };
+}
+
+function describePhase(state: State, task: Task, phase: Phase): object {
+  return {
+    name: phase.name,
+    status: phase.status,
+    reason: phase.reason,
+    dependencies: phase.dependencies,
+    assignments: phase.assignments.map(({ id, work, attempt, failures, lastError, usage }) => ({
+      assignmentId: id,
+      agentId: 'agentId' in work ? work.agentId : null,
+      status: work.status === 'backoff' ? 'queued' : work.status,
+      attempt,
+      failures,
+      ...(work.status === 'claimed' && { leaseExpiresAt: iso(work.leaseUntil), progress: work.progress }),
+      ...(lastError !== null && { lastError }),
+      ...(usage !== null && { usage }),
+    })),
+    ...describeWaiting(state, task, phase),
+  };
+}
+
+function describeWaiting(state: State, task: Task, phase: Phase): object {
+  const why = whyWaiting(state, task, phase);
+  return why === null ? {} : { waitingFor: why };
+}
+
+function describeResults(task: Task, show: Show): object {
+  const votes = task.phases.flatMap((phase) => describeConsensus(phase) ?? []);
+  return {
+    result: task.status === 'completed' ? aggregate(task, show) : null,
+    results: task.phases.flatMap((phase) =>
+      phase.assignments.map(({ id, work, attempt, lastError, usage }) => ({
+        phase: phase.name,
+        assignmentId: id,
+        agentId: 'agentId' in work ? work.agentId : null,
+        attempt,
+        status: work.status === 'backoff' ? 'queued' : work.status,
+        result: work.status === 'succeeded' ? show(work.result) : null,
+        error: work.status === 'succeeded' ? null : lastError,
+        usage,
+        durationMs: 'startedAt' in work && work.startedAt !== null ? work.endedAt - work.startedAt : null,
+      })),
+    ),
+    consensus: votes.at(-1) ?? null,
+    ...(votes.length > 1 && { votes }),
+  };
+}
+
+/** The result of the phase on which no other depends; where several do not, an object of theirs by name. */
+function aggregate(task: Task, show: Show): unknown {
+  const last = task.phases.filter((phase) => !task.phases.some((of) => of.dependencies.includes(phase.name)));
+  if (last.length === 1) return winningResult(last[0]!, show);
+  return Object.fromEntries(last.map((phase) => [phase.name, winningResult(phase, show)]));
+}

@@ -1,0 +1,199 @@
+/**
+ * The composition root of `skein serve`: reads what is configured, wires the parts, listens, and takes all down again.
+ */
+import { fileURLToPath } from 'node:url';
+import { loadAgentTypes } from './agent-types.ts';
+import { ConfigError, type Config } from './config.ts';
+import { systemClock } from './coordinator/clock.ts';
+import { Coordinator } from './coordinator/coordinator.ts';
+import { systemMint } from './coordinator/mint.ts';
+import type { Event } from './core/event.ts';
+import { defaultLimits, type Limits } from './core/limits.ts';
+import { plain } from './dialects/plain.ts';
+import { CommandHost } from './hosts/command.ts';
+import { openDataDir } from './journal/data-dir.ts';
+import { lmdbJournal } from './journal/lmdb.ts';
+import type { Bank, BankLimits } from './memory/bank.ts';
+import { lmdbBank } from './memory/lmdb.ts';
+import { redisBank } from './memory/redis.ts';
+import type { Log } from './observe/log.ts';
+import { Dispatcher } from './server/dispatch.ts';
+import { listenHttp, type Health } from './server/http.ts';
+import { defaultConnectionLimits } from './server/limits.ts';
+import { listenTcp } from './server/tcp.ts';
+import type { Services } from './tools/index.ts';
+
+export interface Running {
+  readonly host: string;
+  readonly port: number;
+  readonly httpPort: number;
+  /** Resolves when it has been taken down, for whatever reason; the code is that of the process. */
+  readonly stopped: Promise<number>;
+  stop(): void;
+}
+
+const taskDeadlineMs = 24 * 3_600_000;
+const consensusThreshold = 0.7;
+const swarmsMax = 10_000;
+
+/** @throws Error with a message for the person who starts the server. */
+export async function serve(
+  config: Config,
+  options: { readonly log: Log; readonly configFileNamed: boolean },
+): Promise<Running> {
+  const { log } = options;
+  const loaded = loadAgentTypes(config.configFile, { required: options.configFileNamed });
+  if (!loaded.ok) throw new ConfigError(loaded.problems.join('\n'));
+  const { agentTypes } = loaded;
+
+  let stopWith: (code: number) => void = () => {};
+  const stopping = new Promise<number>((resolve) => (stopWith = resolve));
+  let failure: string | null = null;
+  const onFatal = (error: unknown): void => {
+    failure ??= error instanceof Error ? error.message : String(error);
+    log.fatal(
+      { err: error },
+      'the store failed: stopping. Nothing that was acknowledged is lost; restart when the cause is gone',
+    );
+    stopWith(1);
+  };
+
+  const store = await openDataDir(config.dataDir);
+  const journal = lmdbJournal<Event>(store, { onFailure: onFatal });
+  const limits: Limits = {
+    ...defaultLimits,
+    maxAgents: config.maxAgents,
+    graceMs: config.graceSeconds * 1000,
+    spawnMs: config.spawnTimeoutSeconds * 1000,
+  };
+  const bankLimits: BankLimits = {
+    memoryKeysMax: config.memoryKeysMax,
+    memoryBytesMax: config.memoryBytesMax,
+    requestIdMs: limits.requestIdMs,
+  };
+  const bank: Bank =
+    config.redisUrl === null
+      ? lmdbBank(store, { limits: bankLimits, clock: systemClock })
+      : redisBank({ url: config.redisUrl, limits: bankLimits, log });
+
+  const host = new CommandHost({
+    workerCommand: [
+      process.execPath,
+      ...process.execArgv,
+      fileURLToPath(import.meta.url).replace(/main(\.[jt]s)$/, 'cli$1'),
+      'worker',
+    ],
+    configFile: config.configFile,
+    log,
+    onEnd: (order, reason) =>
+      coordinator.report(order.swarmId, {
+        type: 'worker_failed',
+        agentId: order.agentId,
+        restarts: order.restarts,
+        reason,
+      }),
+  });
+  const coordinator = new Coordinator({
+    journal,
+    clock: systemClock,
+    mint: systemMint,
+    log,
+    limits,
+    queueLimits: {
+      swarmConcurrency: config.swarmConcurrency,
+      batchMax: 10_000,
+      snapshotEvents: 10_000,
+      historyEvents: 10_000,
+      swarmsMax,
+    },
+    starter: host,
+    onForget: (swarmId) => void bank.clear(swarmId),
+    onFatal,
+  });
+
+  const connectionLimits = {
+    ...defaultConnectionLimits,
+    lineBytesMax: config.lineBytesMax,
+    rateLimit: config.rateLimit,
+    keepAliveMs: config.keepAliveSeconds * 1000,
+    connectionsMax: config.connectionsMax,
+  };
+  let connections = (): number => 0;
+  const services: Services = {
+    coordinator,
+    bank,
+    agentTypes,
+    now: Date.now,
+    startedAt: Date.now(),
+    defaults: {
+      maxAgents: config.maxAgents,
+      attemptTimeoutMs: config.agentTimeoutSeconds * 1000,
+      taskDeadlineMs,
+      consensusThreshold,
+    },
+    connections: () => ({ active: connections(), most: config.connectionsMax }),
+    durability: { journal: journal.durability, memory: bank.store },
+    limits: { ...limits, ...connectionLimits, ...bankLimits, swarmConcurrency: config.swarmConcurrency, swarmsMax },
+  };
+  const dispatcher = new Dispatcher({
+    dialect: plain,
+    services,
+    log,
+    batchMax: connectionLimits.batchMax,
+    batchReplyMax: connectionLimits.lineBytesMax,
+    subscriptionsMax: connectionLimits.subscriptionsMax,
+  });
+
+  const close: (() => Promise<void>)[] = [() => bank.close(), () => journal.close(), () => store.close()];
+  try {
+    // Workers that were there before come back as soon as there is a port, and must find their swarms.
+    const tcp = await listenTcp({
+      host: config.bind,
+      port: config.tcpPort,
+      dispatcher,
+      limits: connectionLimits,
+      log,
+      now: Date.now,
+      onLost: ({ swarmId, actor }) =>
+        coordinator.report(swarmId, { type: 'worker_lost', actor, reason: 'connection closed' }),
+    });
+    close.unshift(() => tcp.close());
+    connections = () => tcp.connections();
+    host.serverAt(tcp.host, tcp.port);
+    await coordinator.open();
+    close.unshift(async () => coordinator.close());
+    const http = await listenHttp({
+      host: config.bind,
+      port: config.httpPort,
+      health: () => health(coordinator, bank, failure),
+    });
+    close.unshift(() => http.close());
+    log.info(
+      { host: tcp.host, port: tcp.port, dataDir: config.dataDir, memory: bank.store, agentTypes: agentTypes.size },
+      'listening',
+    );
+    log.info({ host: http.host, port: http.port }, 'http listening');
+    const stopped = stopping.then(async (code) => {
+      for (const each of close) await each().catch((error: unknown) => log.error({ err: error }, 'closing'));
+      log.info({ code }, 'stopped');
+      return code;
+    });
+    return { host: tcp.host, port: tcp.port, httpPort: http.port, stopped, stop: () => stopWith(0) };
+  } catch (error) {
+    for (const each of close) await each().catch(() => {});
+    throw error;
+  }
+}
+
+function health(coordinator: Coordinator, bank: Bank, failure: string | null): Health {
+  const quarantined = coordinator.quarantined();
+  const memory = bank.available() ? 'ok' : 'unavailable';
+  const degraded = quarantined.length > 0 || memory !== 'ok';
+  return {
+    status: failure !== null ? 'failing' : degraded ? 'degraded' : 'ok',
+    journal: failure ?? 'ok',
+    memory,
+    swarms: coordinator.summaries().filter((swarm) => swarm.destroyedAt === null).length,
+    quarantined,
+  };
+}

@@ -1,0 +1,50 @@
+/** HTTP: `/health`, for whoever keeps containers running. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface Health {
+  /** ok and degraded are served with 200, failing with 503. */
+  readonly status: 'ok' | 'degraded' | 'failing';
+  readonly [detail: string]: unknown;
+}
+
+export interface HttpServer {
+  readonly host: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+export async function listenHttp(options: {
+  readonly host: string;
+  readonly port: number;
+  readonly health: () => Health;
+}): Promise<HttpServer> {
+  const server = createServer((request, response) => {
+    const path = (request.url ?? '/').split('?')[0];
+    const reply = (status: number, body: object): void => {
+      response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+      response.end(request.method === 'HEAD' ? undefined : `${JSON.stringify(body)}\n`);
+    };
+    if (path !== '/health') return reply(404, { error: `there is nothing at ${path}: try /health` });
+    if (request.method !== 'GET' && request.method !== 'HEAD') return reply(405, { error: 'use GET' });
+    const health = options.health();
+    reply(health.status === 'failing' ? 503 : 200, health);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: options.host, port: options.port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const { address, port } = server.address() as AddressInfo;
+  return {
+    host: address,
+    port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,26 @@
+/** How many requests a connection may send: a token bucket that holds one second's worth. */
+export class RateLimit {
+  readonly #perSecond: number;
+  #tokens: number;
+  #filledAt: number;
+
+  /** `perSecond` 0: no limit. */
+  constructor(perSecond: number, now: number) {
+    this.#perSecond = perSecond;
+    this.#tokens = perSecond;
+    this.#filledAt = now;
+  }
+
+  /** 0: go ahead. Else the milliseconds until `count` more requests would be taken. */
+  take(count: number, now: number): number {
+    if (this.#perSecond === 0) return 0;
+    const refill = ((now - this.#filledAt) / 1000) * this.#perSecond;
+    this.#tokens = Math.min(this.#perSecond, this.#tokens + refill);
+    this.#filledAt = now;
+    // A batch larger than the bucket is taken by a full one: it could never be taken otherwise.
+    const needed = Math.min(count, this.#perSecond);
+    if (this.#tokens < needed) return Math.ceil(((needed - this.#tokens) / this.#perSecond) * 1000);
+    this.#tokens -= count;
+    return 0;
+  }
+}

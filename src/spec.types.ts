@@ -1,0 +1,1514 @@
+/**
+ * The types of every tool's arguments and results. Generated from protocol/ by scripts/generate: do not edit.
+ */
+
+/**
+ * Agent, as agent_spawn or swarm_join returned it.
+ */
+export type AgentId = string;
+/**
+ * spawning: no worker has joined yet. active: joined and free. busy: holds work. offline: its connection is gone and it has a grace to come back. failed, stopped: over; `reason` says why.
+ */
+export type AgentStatus = 'spawning' | 'active' | 'busy' | 'offline' | 'failed' | 'stopped';
+/**
+ * Idempotency key: the same id with the same arguments gives the same answer and one effect, for 10 minutes.
+ */
+export type RequestId = string;
+/**
+ * ISO 8601, UTC.
+ */
+export type Time = string;
+/**
+ * Type of agent. One that skein.yaml configures is started by a host; any other joins by itself.
+ */
+export type AgentType = string;
+/**
+ * A name for people.
+ */
+export type Name = string;
+/**
+ * What the agent can do, in words that requiredCapabilities of tasks use.
+ *
+ * @maxItems 64
+ */
+export type Capabilities = string[];
+export type AssignmentStatus = 'queued' | 'offered' | 'claimed' | 'succeeded' | 'failed' | 'cancelled';
+/**
+ * How long to wait, at most, for something to answer with; 0 answers at once.
+ */
+export type WaitSeconds = number;
+/**
+ * Swarm, as swarm_init returned it.
+ */
+export type SwarmId = string;
+/**
+ * Who may message, assign and validate whom. This version has mesh (anyone); the others are refused with unsupported_setting.
+ */
+export type Topology = 'mesh' | 'star' | 'hierarchical' | 'ring';
+/**
+ * How a task without phases is planned. This version has parallel (one phase, several agents, blind to each other) and adaptive (the default: parallel when consensus or parallelism asks for it, else one agent); the others are refused with unsupported_setting.
+ */
+export type Strategy = 'parallel' | 'sequential' | 'balanced' | 'adaptive';
+/**
+ * Task, as task_orchestrate returned it.
+ */
+export type TaskId = string;
+/**
+ * orchestrating: accepted, nothing claimed yet. waiting: for a human (not in this version).
+ */
+export type TaskState = 'orchestrating' | 'running' | 'waiting' | 'completed' | 'failed' | 'cancelled';
+/**
+ * null: the worker did not report any.
+ */
+export type UsageOut = {
+  inputTokens: number | null;
+  outputTokens: number | null;
+  costUsd: number | null;
+} | null;
+/**
+ * One copy of a phase's work for one agent: taskId/phase/copy.
+ */
+export type AssignmentId = string;
+/**
+ * The token of the claim, as task_next returned it. It fences off earlier and later holders.
+ */
+export type LeaseToken = string;
+/**
+ * Higher ones are claimed first; within one, first in, first out. Waiting a minute raises a task by one step, so nothing starves. `medium` is another word for `normal`.
+ */
+export type Priority = 'critical' | 'high' | 'normal' | 'medium' | 'low';
+/**
+ * Only agents that have all of these may claim the work.
+ *
+ * @maxItems 16
+ */
+export type RequiredCapabilities = string[];
+/**
+ * How the results of several agents become one: all of them in a list; the first success, the others being cancelled; what more than half of the planned voters agree on. weighted_vote, best and ahead_by_k are refused with unsupported_setting in this version.
+ */
+export type ResultAggregation = 'all' | 'first' | 'majority_vote' | 'weighted_vote' | 'best' | 'ahead_by_k';
+/**
+ * The newest vote of the task, for audit; null when no phase votes.
+ */
+export type Consensus = {
+  phase: string;
+  reached: boolean;
+  /**
+   * Votes of the leading ballot divided by the planned voters.
+   */
+  share: number;
+  /**
+   * Equal ballots that were needed.
+   */
+  required: number;
+  /**
+   * Voters that were planned; failures and abstentions count against.
+   */
+  planned: number;
+  /**
+   * The rule that decided; null while undecided or when none did.
+   */
+  decidedBy: string | null;
+  ballots: {
+    assignmentId: string;
+    agentId: string | null;
+    status: AssignmentStatus;
+    /**
+     * What was voted for: equal keys agree. null: no ballot.
+     */
+    ballot: string | null;
+    /**
+     * vote, voteKey, json or text: where the ballot was taken from.
+     */
+    source: string | null;
+    weight: number;
+    /**
+     * Version of the event that recorded the ballot.
+     */
+    version: number | null;
+  }[];
+} | null;
+export type TaskStatusResult =
+  | {
+      taskId: string;
+      swarmId: string;
+      status: TaskState;
+      reason: string | null;
+      description: string;
+      priority: string;
+      progress: {
+        /**
+         * Settled phases.
+         */
+        done: number;
+        total: number;
+      };
+      phases: PhaseState[];
+      createdAt: Time;
+      startedAt: Time | null;
+      endedAt: Time | null;
+      deadlineAt: Time | null;
+    }
+  | {
+      swarmId: string;
+      tasks: {
+        taskId: string;
+        swarmId: string;
+        status: TaskState;
+        reason: string | null;
+        description: string;
+        priority: string;
+        progress: {
+          done: number;
+          total: number;
+        };
+        createdAt: Time;
+        endedAt: Time | null;
+      }[];
+      /**
+       * Pass it back for the tasks that follow; null: there are none.
+       */
+      cursor: string | null;
+    };
+
+export interface Protocol {
+  AgentListArguments: AgentListArguments;
+  AgentListResult: AgentListResult;
+  AgentMessageArguments: AgentMessageArguments;
+  AgentMessageResult: AgentMessageResult;
+  AgentSpawnArguments: AgentSpawnArguments;
+  AgentSpawnResult: AgentSpawnResult;
+  AgentStatusArguments: AgentStatusArguments;
+  AgentStatusResult: AgentStatusResult;
+  AgentStopArguments: AgentStopArguments;
+  AgentStopResult: AgentStopResult;
+  MemoryDeleteArguments: MemoryDeleteArguments;
+  MemoryDeleteResult: MemoryDeleteResult;
+  MemoryListArguments: MemoryListArguments;
+  MemoryListResult: MemoryListResult;
+  MemoryRetrieveArguments: MemoryRetrieveArguments;
+  MemoryRetrieveResult: MemoryRetrieveResult;
+  MemoryStoreArguments: MemoryStoreArguments;
+  MemoryStoreResult: MemoryStoreResult;
+  MessageAckArguments: MessageAckArguments;
+  MessageAckResult: MessageAckResult;
+  MessageNextArguments: MessageNextArguments;
+  MessageNextResult: MessageNextResult;
+  ServerInfoArguments: ServerInfoArguments;
+  ServerInfoResult: ServerInfoResult;
+  SwarmDestroyArguments: SwarmDestroyArguments;
+  SwarmDestroyResult: SwarmDestroyResult;
+  SwarmInitArguments: SwarmInitArguments;
+  SwarmInitResult: SwarmInitResult;
+  SwarmJoinArguments: SwarmJoinArguments;
+  SwarmJoinResult: SwarmJoinResult;
+  SwarmLeaveArguments: SwarmLeaveArguments;
+  SwarmLeaveResult: SwarmLeaveResult;
+  SwarmListArguments: SwarmListArguments;
+  SwarmListResult: SwarmListResult;
+  SwarmStatusArguments: SwarmStatusArguments;
+  SwarmStatusResult: SwarmStatusResult;
+  TaskCancelArguments: TaskCancelArguments;
+  TaskCancelResult: TaskCancelResult;
+  TaskCompleteArguments: TaskCompleteArguments;
+  TaskCompleteResult: TaskCompleteResult;
+  TaskFailArguments: TaskFailArguments;
+  TaskFailResult: TaskFailResult;
+  TaskListArguments: TaskListArguments;
+  TaskListResult: TaskListResult;
+  TaskNextArguments: TaskNextArguments;
+  TaskNextResult: TaskNextResult;
+  TaskOrchestrateArguments: TaskOrchestrateArguments;
+  TaskOrchestrateResult: TaskOrchestrateResult;
+  TaskReleaseArguments: TaskReleaseArguments;
+  TaskReleaseResult: TaskReleaseResult;
+  TaskResultsArguments: TaskResultsArguments;
+  TaskResultsResult: TaskResultsResult;
+  TaskStatusArguments: TaskStatusArguments;
+  TaskStatusResult: TaskStatusResult;
+  TaskUpdateArguments: TaskUpdateArguments;
+  TaskUpdateResult: TaskUpdateResult;
+  TaskWaitArguments: TaskWaitArguments;
+  TaskWaitResult: TaskWaitResult;
+}
+export interface AgentListArguments {
+  /**
+   * The swarm; the caller's newest live one when absent.
+   */
+  swarmId?: string;
+  /**
+   * Only agents of this status; all when absent.
+   */
+  filter?: 'all' | 'spawning' | 'active' | 'busy' | 'offline' | 'failed' | 'stopped';
+  /**
+   * Also give configuration and measurements.
+   */
+  include_metadata?: boolean;
+}
+export interface AgentListResult {
+  swarmId: string;
+  agents: AgentSummaryOpen[];
+}
+export interface AgentSummaryOpen {
+  id: AgentId;
+  agentId: AgentId;
+  type: string;
+  name: string | null;
+  status: AgentStatus;
+  /**
+   * Why it is failed, stopped or offline.
+   */
+  reason?: string;
+  /**
+   * 0 to 100: 100 x freshness x (0.5 + 0.5 x share of successes among the newest 20 attempts). Freshness is 1 while connected, falls to 0 over the grace of a lost connection, and is 0 once failed or stopped. null while spawning: nothing is known.
+   */
+  health: number | null;
+  /**
+   * Task of the assignment that it claimed first and still holds.
+   */
+  currentTask: string | null;
+  capabilities: string[];
+  /**
+   * command: a host starts its worker. external: some process joins by itself.
+   */
+  runtime: 'command' | 'external';
+  metadata?: {};
+}
+export interface AgentMessageArguments {
+  /**
+   * The swarm; the caller's newest live one when absent.
+   */
+  swarmId?: string;
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  agentId: string;
+  /**
+   * Any JSON value.
+   */
+  message: {
+    [k: string]: unknown;
+  };
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  from?: string;
+  /**
+   * The messageId that this answers.
+   */
+  replyTo?: string;
+  requestId?: RequestId;
+}
+export interface AgentMessageResult {
+  messageId: string;
+  swarmId: string;
+  /**
+   * The receiver.
+   */
+  agentId: string;
+  /**
+   * The sending agent; null when the caller acts as none.
+   */
+  from: string | null;
+  /**
+   * Number of the message in the receiver's inbox.
+   */
+  seq: number;
+  /**
+   * Durable, not yet acknowledged.
+   */
+  status: 'stored';
+  sentAt: Time;
+}
+export interface AgentSpawnArguments {
+  /**
+   * The swarm; the caller's newest live one when absent.
+   */
+  swarmId?: string;
+  agentType?: AgentType;
+  /**
+   * Type of agent. One that skein.yaml configures is started by a host; any other joins by itself.
+   */
+  type?: string;
+  name?: Name;
+  capabilities?: Capabilities;
+  config?: AgentConfig;
+  /**
+   * Limits for the worker. Not enforced in this version, and the reply says so.
+   */
+  resources?: {
+    /**
+     * Such as 2000m.
+     */
+    cpuLimit?: string;
+    /**
+     * Such as 4Gi.
+     */
+    memoryLimit?: string;
+    gpuAccess?: boolean;
+  };
+  requestId?: RequestId;
+}
+/**
+ * Configuration for the agent's worker, which gets it when it joins. skein itself reads `capabilities` (added to those of the type), `timeout` (seconds: the longest attempt of this agent) and `maxConcurrent`; everything else is the worker's business.
+ */
+export interface AgentConfig {
+  capabilities?: Capabilities;
+  /**
+   * Seconds; an attempt of this agent ends after this or the task's timeout, whichever is shorter.
+   */
+  timeout?: number;
+  /**
+   * Assignments that the agent holds at once.
+   */
+  maxConcurrent?: number;
+  [k: string]: unknown;
+}
+export interface AgentSpawnResult {
+  agentId: string;
+  swarmId: string;
+  status: AgentStatus;
+  name: string | null;
+  agentType: string;
+  runtime: 'command' | 'external';
+  /**
+   * From what this swarm measured for the type; null while nothing was.
+   */
+  estimatedReadyTime: Time | null;
+  /**
+   * Where a worker of this agent connects: the address at which this call arrived.
+   */
+  tcpEndpoint: string;
+  capabilities: string[];
+  /**
+   * What is really enforced of the limits that were asked for.
+   */
+  resources?: {
+    allocated: boolean;
+    cpu: string | null;
+    memory: string | null;
+    gpuDevice: number | null;
+    enforcedBy: string | null;
+    reason?: string;
+  };
+  /**
+   * For swarm_join; only of external agents.
+   */
+  joinToken?: string;
+}
+export interface AgentStatusArguments {
+  agentId: AgentId;
+  /**
+   * The agent's swarm; found by the agent when absent.
+   */
+  swarmId?: string;
+}
+export interface AgentStatusResult {
+  swarmId: string;
+  id: AgentId;
+  agentId: string;
+  type: string;
+  name: string | null;
+  status: AgentStatus;
+  /**
+   * Why it is failed, stopped or offline.
+   */
+  reason?: string;
+  /**
+   * 0 to 100: 100 x freshness x (0.5 + 0.5 x share of successes among the newest 20 attempts). Freshness is 1 while connected, falls to 0 over the grace of a lost connection, and is 0 once failed or stopped. null while spawning: nothing is known.
+   */
+  health: number | null;
+  /**
+   * Task of the assignment that it claimed first and still holds.
+   */
+  currentTask: string | null;
+  capabilities: string[];
+  /**
+   * command: a host starts its worker. external: some process joins by itself.
+   */
+  runtime: 'command' | 'external';
+  spawnedAt: Time;
+  maxConcurrent: number;
+  /**
+   * Restarts of its worker since its last success.
+   */
+  restarts: number;
+  successes: number;
+  failures: number;
+  /**
+   * Seconds; moving average of successful attempts; null while there are none.
+   */
+  avgDuration: number | null;
+  initialisationMetrics?: {
+    /**
+     * Milliseconds from the start of its worker to its join.
+     */
+    spawnTime: number;
+  };
+  assignments: {
+    assignmentId: string;
+    taskId: string;
+    status: AssignmentStatus;
+    attempt: number;
+  }[];
+  pendingMessages: number;
+}
+export interface AgentStopArguments {
+  agentId: AgentId;
+  /**
+   * The agent's swarm; found by the agent when absent.
+   */
+  swarmId?: string;
+  reason?: string;
+  requestId?: RequestId;
+}
+export interface AgentStopResult {
+  agentId: string;
+  swarmId: string;
+  status: 'stopped';
+  reason: string;
+}
+export interface MemoryDeleteArguments {
+  /**
+   * The swarm; the caller's newest live one when absent.
+   */
+  swarmId?: string;
+  /**
+   * Values of different namespaces do not meet; the default one when absent.
+   */
+  namespace?: string;
+  /**
+   * 1 to 512 bytes of UTF-8.
+   */
+  key: string;
+  /**
+   * The version that the value must have.
+   */
+  ifVersion?: number;
+  requestId?: RequestId;
+}
+export interface MemoryDeleteResult {
+  swarmId: string;
+  namespace: string;
+  key: string;
+  deleted: boolean;
+}
+export interface MemoryListArguments {
+  /**
+   * The swarm; the caller's newest live one when absent.
+   */
+  swarmId?: string;
+  /**
+   * Values of different namespaces do not meet; the default one when absent.
+   */
+  namespace?: string;
+  prefix?: string;
+  /**
+   * 100 when absent.
+   */
+  limit?: number;
+  /**
+   * As the last page gave it.
+   */
+  cursor?: string;
+}
+export interface MemoryListResult {
+  swarmId: string;
+  namespace: string;
+  entries: {
+    key: string;
+    /**
+     * Of the value's JSON text.
+     */
+    bytes: number;
+    version: number;
+    storedAt: Time;
+    expiresAt: Time | null;
+  }[];
+  cursor: string | null;
+  /**
+   * Of the whole swarm.
+   */
+  usage: {
+    keys: number;
+    bytes: number;
+  };
+}
+export interface MemoryRetrieveArguments {
+  /**
+   * The swarm; the caller's newest live one when absent.
+   */
+  swarmId?: string;
+  /**
+   * Values of different namespaces do not meet; the default one when absent.
+   */
+  namespace?: string;
+  /**
+   * 1 to 512 bytes of UTF-8.
+   */
+  key: string;
+}
+export interface MemoryRetrieveResult {
+  swarmId: string;
+  namespace: string;
+  key: string;
+  found: boolean;
+  /**
+   * null when not found.
+   */
+  value: {
+    [k: string]: unknown;
+  };
+  version: number | null;
+  storedAt: Time | null;
+  expiresAt: Time | null;
+  /**
+   * Seconds left; null: no expiry.
+   */
+  ttl: number | null;
+}
+export interface MemoryStoreArguments {
+  /**
+   * The swarm; the caller's newest live one when absent.
+   */
+  swarmId?: string;
+  /**
+   * Values of different namespaces do not meet; the default one when absent.
+   */
+  namespace?: string;
+  /**
+   * 1 to 512 bytes of UTF-8.
+   */
+  key: string;
+  /**
+   * Any JSON value.
+   */
+  value: {
+    [k: string]: unknown;
+  };
+  /**
+   * Seconds until it expires; never when absent.
+   */
+  ttl?: number;
+  /**
+   * The version that the key must have; 0: it must hold no value.
+   */
+  ifVersion?: number;
+  requestId?: RequestId;
+}
+export interface MemoryStoreResult {
+  swarmId: string;
+  namespace: string;
+  key: string;
+  stored: true;
+  version: number;
+  storedAt: Time;
+  expiresAt: Time | null;
+  /**
+   * Seconds left; null: no expiry.
+   */
+  ttl: number | null;
+}
+export interface MessageAckArguments {
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  agentId?: string;
+  /**
+   * seq of the last message dealt with.
+   */
+  cursor: number;
+  requestId?: RequestId;
+}
+export interface MessageAckResult {
+  agentId: string;
+  acknowledged: number;
+  pending: Pending;
+}
+/**
+ * What the agent should know; every reply to a worker has it, because agents do not look into their inbox.
+ */
+export interface Pending {
+  /**
+   * Messages in the agent's inbox that it has not acknowledged.
+   */
+  messages: number;
+  /**
+   * Assignments that it held and that are no longer its own: it should stop working on them.
+   */
+  cancel: string[];
+}
+export interface MessageNextArguments {
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  agentId?: string;
+  /**
+   * seq of the last message seen; 0 (the default) begins with the oldest that is not acknowledged.
+   */
+  cursor?: number;
+  /**
+   * 50 when absent.
+   */
+  limit?: number;
+  waitSeconds?: WaitSeconds;
+}
+export interface MessageNextResult {
+  agentId: string;
+  messages: {
+    messageId: string;
+    seq: number;
+    from: string | null;
+    sentAt: Time;
+    replyTo: string | null;
+    message: unknown;
+  }[];
+  /**
+   * For message_ack, and for the next call.
+   */
+  cursor: number;
+  pending: Pending;
+}
+export interface ServerInfoArguments {}
+export interface ServerInfoResult {
+  name: 'skein';
+  version: string;
+  startedAt: Time;
+  uptimeSeconds: number;
+  durability: {
+    journal: 'volatile' | 'fsync' | 'single' | 'replicated';
+    memory: 'ram' | 'lmdb' | 'redis';
+    meaning: string;
+  };
+  memoryAvailable: boolean;
+  connections: number;
+  /**
+   * That have not been destroyed.
+   */
+  swarms: number;
+  agentTypes: {
+    name: string;
+    runtime: 'command' | 'external';
+    capabilities: string[];
+    description: string | null;
+  }[];
+  limits: {
+    [k: string]: number | null;
+  };
+}
+export interface SwarmDestroyArguments {
+  swarmId: SwarmId;
+  requestId?: RequestId;
+}
+export interface SwarmDestroyResult {
+  swarmId: string;
+  status: 'destroyed';
+  destroyedAt: Time;
+}
+export interface SwarmInitArguments {
+  topology?: Topology;
+  name?: Name;
+  /**
+   * @maxItems 1000
+   */
+  initialAgents?: AgentRequest[];
+  /**
+   * Limits of the swarm and defaults of its tasks.
+   */
+  config?: {
+    maxAgents?: number;
+    consensusThreshold?: number;
+    strategy?: Strategy;
+  };
+  /**
+   * Live agents that the swarm may have; 20 when absent. Also accepted within config.
+   */
+  maxAgents?: number;
+  strategy?: Strategy;
+  requestId?: RequestId;
+}
+/**
+ * An agent to be created with the swarm. `type` is needed.
+ */
+export interface AgentRequest {
+  type?: AgentType;
+  /**
+   * Type of agent. One that skein.yaml configures is started by a host; any other joins by itself.
+   */
+  agentType?: string;
+  name?: Name;
+  capabilities?: Capabilities;
+  config?: AgentConfig;
+}
+export interface SwarmInitResult {
+  swarmId: string;
+  name: string | null;
+  topology: string;
+  status: 'active' | 'destroyed';
+  maxAgents: number;
+  strategy: string;
+  consensusThreshold: number;
+  createdAt: Time;
+  agents: AgentSummary[];
+}
+export interface AgentSummary {
+  id: AgentId;
+  agentId: AgentId;
+  type: string;
+  name: string | null;
+  status: AgentStatus;
+  /**
+   * Why it is failed, stopped or offline.
+   */
+  reason?: string;
+  /**
+   * 0 to 100: 100 x freshness x (0.5 + 0.5 x share of successes among the newest 20 attempts). Freshness is 1 while connected, falls to 0 over the grace of a lost connection, and is 0 once failed or stopped. null while spawning: nothing is known.
+   */
+  health: number | null;
+  /**
+   * Task of the assignment that it claimed first and still holds.
+   */
+  currentTask: string | null;
+  capabilities: string[];
+  /**
+   * command: a host starts its worker. external: some process joins by itself.
+   */
+  runtime: 'command' | 'external';
+}
+export interface SwarmJoinArguments {
+  /**
+   * Swarm, as swarm_init returned it.
+   */
+  swarmId?: string;
+  /**
+   * joinToken or resumeToken.
+   */
+  token?: string;
+  name?: Name;
+  /**
+   * Type of agent. One that skein.yaml configures is started by a host; any other joins by itself.
+   */
+  agentType?: string;
+  /**
+   * Type of agent. One that skein.yaml configures is started by a host; any other joins by itself.
+   */
+  type?: string;
+  capabilities?: Capabilities;
+  /**
+   * Assignments that the agent holds at once; 1 when absent.
+   */
+  maxConcurrent?: number;
+  /**
+   * How long a claim lasts without a call of its holder; 60 when absent. Clients that think for long between calls ask for 900.
+   */
+  leaseSeconds?: number;
+  requestId?: RequestId;
+}
+export interface SwarmJoinResult {
+  agentId: string;
+  swarmId: string;
+  name: string | null;
+  agentType: string;
+  capabilities: string[];
+  config: {};
+  /**
+   * Counts the joins as this agent; only the newest connection acts as it.
+   */
+  joins: number;
+  /**
+   * Keep it: it brings the agent back after a lost connection.
+   */
+  resumeToken: string;
+  /**
+   * Call something (task_update, or any other worker tool) at least this often while holding work.
+   */
+  heartbeatSeconds: number;
+  leaseSeconds: number;
+  /**
+   * After a lost connection, how long there is to come back.
+   */
+  graceSeconds: number;
+  /**
+   * Claims that are still the agent's. Go on with them, or give them back with task_release.
+   */
+  held: {
+    assignmentId: string;
+    attempt: number;
+    leaseToken: string;
+  }[];
+  pending: Pending;
+}
+export interface SwarmLeaveArguments {
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  agentId?: string;
+  reason?: string;
+  requestId?: RequestId;
+}
+export interface SwarmLeaveResult {
+  agentId: string;
+  swarmId: string;
+  status: 'stopped';
+  reason: string;
+}
+export interface SwarmListArguments {
+  /**
+   * active (the default): those that have not been destroyed.
+   */
+  filter?: 'active' | 'all';
+}
+export interface SwarmListResult {
+  swarms: {
+    swarmId: string;
+    name?: string | null;
+    topology?: string;
+    status: 'active' | 'destroyed' | 'quarantined';
+    reason?: string;
+    /**
+     * Live agents.
+     */
+    agents?: number;
+    /**
+     * Tasks that have not ended.
+     */
+    tasks?: number;
+    createdAt?: Time;
+  }[];
+}
+export interface SwarmStatusArguments {
+  /**
+   * Swarm, as swarm_init returned it.
+   */
+  swarmId?: string;
+  /**
+   * Also list who may message whom.
+   */
+  include_topology?: boolean;
+  /**
+   * Also list measured durations by agent type and by agent.
+   */
+  include_performance?: boolean;
+}
+export interface SwarmStatusResult {
+  swarmId: string;
+  name: string | null;
+  topology: string;
+  status: 'active' | 'destroyed';
+  maxAgents: number;
+  strategy: string;
+  consensusThreshold: number;
+  createdAt: Time;
+  agents: AgentSummary[];
+  tasks: {
+    orchestrating: number;
+    running: number;
+    waiting: number;
+    completed: number;
+    failed: number;
+    cancelled: number;
+  };
+  metrics: {
+    tasksCompleted: number;
+    tasksFailed: number;
+    tasksCancelled: number;
+    /**
+     * Seconds from acceptance to end of completed tasks; null while there are none.
+     */
+    avgCompletionTime: number | null;
+    /**
+     * completed / (completed + failed); null while there are none.
+     */
+    successRate: number | null;
+  };
+  /**
+   * Number of events so far.
+   */
+  version: number;
+  members?: {
+    agentId: string;
+    peers: string[];
+  }[];
+  performance?: {
+    queuedAssignments: number;
+    agentTypes: {
+      agentType: string;
+      successes: number;
+      avgDuration: number | null;
+      avgSpawnTime: number | null;
+    }[];
+    agents: AgentDetail[];
+  };
+}
+export interface AgentDetail {
+  agentId: string;
+  spawnedAt: Time;
+  maxConcurrent: number;
+  /**
+   * Restarts of its worker since its last success.
+   */
+  restarts: number;
+  successes: number;
+  failures: number;
+  /**
+   * Seconds; moving average of successful attempts; null while there are none.
+   */
+  avgDuration: number | null;
+}
+export interface TaskCancelArguments {
+  taskId: TaskId;
+  /**
+   * Swarm, as swarm_init returned it.
+   */
+  swarmId?: string;
+  reason?: string;
+  requestId?: RequestId;
+}
+export interface TaskCancelResult {
+  taskId: string;
+  swarmId: string;
+  status: TaskState;
+  reason: string | null;
+  description: string;
+  priority: string;
+  progress: {
+    /**
+     * Settled phases.
+     */
+    done: number;
+    total: number;
+  };
+  phases: PhaseState[];
+  createdAt: Time;
+  startedAt: Time | null;
+  endedAt: Time | null;
+  deadlineAt: Time | null;
+}
+export interface PhaseState {
+  name: string;
+  status: 'waiting' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+  reason: string | null;
+  dependencies: string[];
+  assignments: {
+    assignmentId: string;
+    agentId: string | null;
+    status: AssignmentStatus;
+    /**
+     * Claims so far.
+     */
+    attempt: number;
+    /**
+     * Failed attempts so far.
+     */
+    failures: number;
+    leaseExpiresAt?: Time;
+    /**
+     * What its holder last reported.
+     */
+    progress?: {
+      [k: string]: unknown;
+    };
+    lastError?: AttemptError;
+    usage?: UsageOut;
+  }[];
+  /**
+   * Why something of this phase is not running, and what would change it.
+   */
+  waitingFor?: string;
+}
+/**
+ * How the newest failed attempt ended.
+ */
+export interface AttemptError {
+  attempt: number;
+  agentId: string;
+  /**
+   * A stable word: exit_code, timeout, lease_expired, agent_lost, ...
+   */
+  reason: string;
+  message: string | null;
+  details: {} | null;
+}
+export interface TaskCompleteArguments {
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  agentId?: string;
+  assignmentId: AssignmentId;
+  leaseToken: LeaseToken;
+  /**
+   * Any JSON value.
+   */
+  result: {
+    [k: string]: unknown;
+  };
+  /**
+   * What this result votes for, where agents vote; the result itself when absent.
+   */
+  vote?: {
+    [k: string]: unknown;
+  };
+  usage?: Usage;
+  requestId?: RequestId;
+}
+/**
+ * What the attempt used, as the worker measured it. Leave out what is not known; it is reported as null, never as 0.
+ */
+export interface Usage {
+  inputTokens?: number | null;
+  outputTokens?: number | null;
+  costUsd?: number | null;
+}
+export interface TaskCompleteResult {
+  assignmentId: string;
+  taskId: string;
+  status: 'succeeded';
+  taskStatus: TaskState;
+  pending: Pending;
+}
+export interface TaskFailArguments {
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  agentId?: string;
+  assignmentId: AssignmentId;
+  leaseToken: LeaseToken;
+  /**
+   * A stable word, such as exit_code or timeout.
+   */
+  reason: string;
+  /**
+   * For people.
+   */
+  message?: string;
+  details?: {};
+  /**
+   * true when absent.
+   */
+  retryable?: boolean;
+  usage?: Usage;
+  requestId?: RequestId;
+}
+export interface TaskFailResult {
+  assignmentId: string;
+  taskId: string;
+  /**
+   * queued: it will be tried again.
+   */
+  status: 'queued' | 'offered' | 'claimed' | 'succeeded' | 'failed' | 'cancelled';
+  attemptsLeft: number;
+  taskStatus: TaskState;
+  pending: Pending;
+}
+export interface TaskListArguments {
+  /**
+   * Swarm, as swarm_init returned it.
+   */
+  swarmId?: string;
+  /**
+   * active: has not ended. all when absent.
+   */
+  filter?: 'all' | 'active' | 'orchestrating' | 'running' | 'waiting' | 'completed' | 'failed' | 'cancelled';
+  /**
+   * Tasks of a page; 50 when absent.
+   */
+  limit?: number;
+  /**
+   * As the last page gave it.
+   */
+  cursor?: string;
+}
+export interface TaskListResult {
+  swarmId: string;
+  tasks: {
+    taskId: string;
+    swarmId: string;
+    status: TaskState;
+    reason: string | null;
+    description: string;
+    priority: string;
+    progress: {
+      done: number;
+      total: number;
+    };
+    createdAt: Time;
+    endedAt: Time | null;
+  }[];
+  /**
+   * Pass it back for the tasks that follow; null: there are none.
+   */
+  cursor: string | null;
+}
+export interface TaskNextArguments {
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  agentId?: string;
+  waitSeconds?: WaitSeconds;
+  requestId?: RequestId;
+}
+export interface TaskNextResult {
+  /**
+   * The work that was claimed; null: there is none now, so call again.
+   */
+  assignment: {
+    assignmentId: string;
+    taskId: string;
+    phase: string;
+    role: 'coordinator' | 'worker' | 'validator';
+    attempt: number;
+    leaseToken: string;
+    leaseExpiresAt: Time;
+    /**
+     * What is to be done in this phase.
+     */
+    description: string;
+    /**
+     * What the whole task is about.
+     */
+    taskDescription: string;
+    /**
+     * The phase's or the task's input; null: none.
+     */
+    input: {
+      [k: string]: unknown;
+    };
+    /**
+     * Results of the phases that this one depends on, by name.
+     */
+    dependencies: {};
+    /**
+     * The attempt ends as failed after this.
+     */
+    timeoutMs: number;
+    requiredCapabilities: string[];
+  } | null;
+  pending: Pending;
+}
+export interface TaskOrchestrateArguments {
+  /**
+   * Swarm, as swarm_init returned it.
+   */
+  swarmId?: string;
+  /**
+   * The task: an object, or just its description.
+   */
+  task:
+    | string
+    | {
+        /**
+         * What is to be done, in words that an agent understands.
+         */
+        description: string;
+        priority?: Priority;
+        strategy?: Strategy;
+        /**
+         * Seconds that one attempt may take; AGENT_TIMEOUT (300) when absent.
+         */
+        timeout?: number;
+        /**
+         * Seconds until the whole task fails if it has not ended; 86,400 when absent.
+         */
+        deadline?: number;
+        /**
+         * Any JSON value, given to the agents as it is.
+         */
+        input?: {
+          [k: string]: unknown;
+        };
+        requiredCapabilities?: RequiredCapabilities;
+        /**
+         * Type of agent. One that skein.yaml configures is started by a host; any other joins by itself.
+         */
+        agentType?: string;
+        /**
+         * Assignments on distinct agents.
+         */
+        parallelism?: number;
+        /**
+         * Several agents have to agree: see consensusThreshold of the swarm.
+         */
+        consensusRequired?: boolean;
+        /**
+         * Share of the planned voters that has to agree; the swarm's when absent. Of three voters 0.7 needs all three, 0.66 two.
+         */
+        consensusThreshold?: number;
+        /**
+         * JSON pointer into a result to the part that is voted on, such as /verdict.
+         */
+        voteKey?: string;
+        /**
+         * A graph of phases. Without it the strategy plans.
+         *
+         * @minItems 1
+         * @maxItems 100
+         */
+        phases?: [PhaseRequest, ...PhaseRequest[]];
+      };
+  priority?: Priority;
+  strategy?: Strategy;
+  execution?: {
+    mode?: 'distributed';
+    /**
+     * What follows a failed attempt. exponential_backoff (the default) waits a random time up to 100 ms, doubled with each failure, 30 s at most; fixed waits retryDelay.
+     */
+    retryPolicy?: 'none' | 'fixed' | 'exponential_backoff';
+    /**
+     * Attempts of one assignment; 3 when absent, 1 with retryPolicy none.
+     */
+    maxAttempts?: number;
+    /**
+     * Milliseconds: the fixed delay, or the first of the exponential ones; 100 when absent.
+     */
+    retryDelay?: number;
+    resultAggregation?: ResultAggregation;
+    /**
+     * Share of a phase's planned assignments that may fail for good; when more do, the phase fails.
+     */
+    failureThreshold?: number;
+    /**
+     * weighted is refused with unsupported_setting in this version.
+     */
+    votingMechanism?: 'equal' | 'weighted';
+    /**
+     * What happens when no ballot wins. This version has fail; the others are refused with unsupported_setting.
+     */
+    conflictResolution?: 'fail' | 'expert_priority' | 'judge' | 'human' | 'rerun';
+  };
+  requestId?: RequestId;
+}
+export interface PhaseRequest {
+  /**
+   * Unique within the task; others name it in their dependencies.
+   */
+  name: string;
+  /**
+   * What is to be done; the task's description when absent.
+   */
+  description?: string;
+  /**
+   * Phases that have to succeed first; their results are given to this one.
+   *
+   * @maxItems 100
+   */
+  dependencies?: string[];
+  requiredCapabilities?: RequiredCapabilities;
+  /**
+   * Type of agent. One that skein.yaml configures is started by a host; any other joins by itself.
+   */
+  agentType?: string;
+  /**
+   * Assignments on distinct agents.
+   */
+  parallelism?: number;
+  resultAggregation?: ResultAggregation;
+  /**
+   * Seconds an attempt may take.
+   */
+  timeout?: number;
+  /**
+   * Any JSON value, given to the agents as it is; the task's input when absent.
+   */
+  input?: {
+    [k: string]: unknown;
+  };
+}
+export interface TaskOrchestrateResult {
+  taskId: string;
+  swarmId: string;
+  status: TaskState;
+  reason: string | null;
+  resolvedStrategy: 'given_phases' | 'parallel' | 'single';
+  strategyReason: string;
+  /**
+   * Agents to whom work of the task has been offered already.
+   */
+  assignedAgents: {
+    agentId: string;
+    role: 'coordinator' | 'worker' | 'validator';
+    capabilities: string[];
+  }[];
+  orchestrationPlan: {
+    phases: {
+      name: string;
+      agents: string[];
+      /**
+       * Seconds, from what this swarm measured for the type of its agents; null while that is not known.
+       */
+      estimatedDuration: number | null;
+      dependencies: string[];
+      requiredCapabilities: string[];
+      parallelism: number;
+      resultAggregation: string;
+      /**
+       * Equal ballots that win; null: no vote.
+       */
+      requiredVotes: number | null;
+      /**
+       * Assignments that may fail without the phase failing.
+       */
+      maxFailures: number;
+      waitingFor?: string;
+    }[];
+  };
+  /**
+   * Of the phase with the most assignments.
+   */
+  coordination: {
+    /**
+     * null: no consensus is required.
+     */
+    consensusThreshold: number | null;
+    votingMechanism: string | null;
+    conflictResolution: string;
+    requiredVotes: number | null;
+    maxFailures: number;
+  };
+  estimatedCompletion: Time | null;
+  mcpConnections: {
+    /**
+     * Connections to this server right now.
+     */
+    active: number;
+    /**
+     * Those, divided by the most that it takes.
+     */
+    poolUtilization: number;
+  };
+}
+export interface TaskReleaseArguments {
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  agentId?: string;
+  assignmentId: AssignmentId;
+  leaseToken: LeaseToken;
+  reason?: string;
+  requestId?: RequestId;
+}
+export interface TaskReleaseResult {
+  assignmentId: string;
+  status: 'queued';
+  pending: Pending;
+}
+export interface TaskResultsArguments {
+  taskId: TaskId;
+  /**
+   * Swarm, as swarm_init returned it.
+   */
+  swarmId?: string;
+}
+export interface TaskResultsResult {
+  taskId: string;
+  swarmId: string;
+  status: TaskState;
+  reason: string | null;
+  /**
+   * The aggregate: the result of the last phase; of several last phases an object by name. null unless the task has completed.
+   */
+  result: {
+    [k: string]: unknown;
+  };
+  results: {
+    phase: string;
+    assignmentId: string;
+    agentId: string | null;
+    attempt: number;
+    status: AssignmentStatus;
+    result: unknown;
+    error: AttemptError | null;
+    usage: UsageOut;
+    durationMs: number | null;
+  }[];
+  consensus: Consensus;
+  /**
+   * All votes, when several phases vote.
+   */
+  votes?: Consensus[];
+}
+export interface TaskStatusArguments {
+  taskId?: TaskId;
+  /**
+   * Swarm, as swarm_init returned it.
+   */
+  swarmId?: string;
+  /**
+   * active: has not ended. all when absent.
+   */
+  filter?: 'all' | 'active' | 'orchestrating' | 'running' | 'waiting' | 'completed' | 'failed' | 'cancelled';
+  limit?: number;
+  cursor?: string;
+}
+export interface TaskUpdateArguments {
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  agentId?: string;
+  assignmentId: AssignmentId;
+  leaseToken: LeaseToken;
+  /**
+   * Any JSON value; task_status shows it.
+   */
+  progress?: {
+    [k: string]: unknown;
+  };
+  usage?: Usage;
+  waitSeconds?: WaitSeconds;
+  requestId?: RequestId;
+}
+export interface TaskUpdateResult {
+  assignmentId: string;
+  leaseExpiresAt: Time;
+  pending: Pending;
+}
+export interface TaskWaitArguments {
+  taskId: TaskId;
+  /**
+   * Swarm, as swarm_init returned it.
+   */
+  swarmId?: string;
+  waitSeconds?: WaitSeconds;
+}
+export interface TaskWaitResult {
+  taskId: string;
+  swarmId: string;
+  status: TaskState;
+  reason: string | null;
+  description: string;
+  priority: string;
+  progress: {
+    /**
+     * Settled phases.
+     */
+    done: number;
+    total: number;
+  };
+  phases: PhaseState[];
+  createdAt: Time;
+  startedAt: Time | null;
+  endedAt: Time | null;
+  deadlineAt: Time | null;
+  ended: boolean;
+  /**
+   * The aggregate: the result of the last phase; of several last phases an object by name. null unless the task has completed.
+   */
+  result?: {
+    [k: string]: unknown;
+  };
+  results?: {
+    phase: string;
+    assignmentId: string;
+    agentId: string | null;
+    attempt: number;
+    status: AssignmentStatus;
+    result: unknown;
+    error: AttemptError | null;
+    usage: UsageOut;
+    durationMs: number | null;
+  }[];
+  consensus?: Consensus;
+  /**
+   * All votes, when several phases vote.
+   */
+  votes?: Consensus[];
+}

@@ -1,0 +1,110 @@
+/**
+ * What several tools do in the same way: find the swarm that a call means, the agent as which it acts, and wait.
+ */
+import type { Actor, Command } from '../core/command.ts';
+import { isRefusal, refuse, type Refusal } from '../core/refusal.ts';
+import type { Answer, Call, Caller } from './tool.ts';
+
+interface NamesSwarm {
+  readonly swarmId?: string;
+}
+
+/** The swarm named; else that of the agent or task named; else the caller's newest live one. */
+export async function swarmOf<A extends NamesSwarm & { readonly agentId?: string; readonly taskId?: string }>(
+  { args, caller, services }: Call<A>,
+  by?: 'agents' | 'tasks',
+): Promise<string | Refusal> {
+  if (args.swarmId !== undefined) return args.swarmId;
+  if (caller.settling !== null) await caller.settling;
+  const id = by === 'agents' ? args.agentId : by === 'tasks' ? args.taskId : undefined;
+  const found = by === undefined || id === undefined ? undefined : services.coordinator.swarmOf(by, id);
+  return found ?? newestSwarm(caller, services);
+}
+
+function newestSwarm(caller: Caller, { coordinator }: Call<unknown>['services']): string | Refusal {
+  const own = caller.newestSwarm;
+  const live = own !== null && coordinator.summary(own)?.destroyedAt === null ? own : coordinator.newestLive();
+  return (
+    live ?? refuse('swarm_not_found', 'swarmId was not given and there is no live swarm: create one with swarm_init')
+  );
+}
+
+/** The agent as which the call acts: the one named, or the only one as which the connection has joined. */
+export async function actingAs(
+  caller: Caller,
+  agentId: string | undefined,
+): Promise<{ swarmId: string; actor: Actor } | Refusal> {
+  if (caller.settling !== null) await caller.settling;
+  if (agentId !== undefined) {
+    return (
+      caller.acting.get(agentId) ??
+      refuse(
+        'not_joined',
+        `this connection has not joined as agent ${agentId}: call swarm_join on it first, with the agent's token`,
+        { agentId },
+      )
+    );
+  }
+  const [only, another] = caller.acting.values();
+  if (only === undefined) {
+    return refuse('not_joined', 'this connection acts as no agent: call swarm_join on it first');
+  }
+  if (another !== undefined) {
+    return refuse(
+      'invalid_arguments',
+      `this connection has joined as several agents: say which with agentId (${[...caller.acting.keys()].join(', ')})`,
+    );
+  }
+  return only;
+}
+
+/** Lets later requests of the connection wait for this one. */
+export async function settle<T>(caller: Caller, answer: Promise<T>): Promise<T> {
+  const settling = Promise.allSettled([caller.settling, answer]);
+  caller.settling = settling;
+  try {
+    return await answer;
+  } finally {
+    if (caller.settling === settling) caller.settling = null;
+  }
+}
+
+/** Submits a command of the acting agent. */
+export async function submitActing<A extends { readonly agentId?: string; readonly requestId?: string }>(
+  call: Call<A>,
+  command: (actor: Actor) => Command,
+  waitSeconds = 0,
+): Promise<Answer> {
+  const acting = await actingAs(call.caller, call.args.agentId);
+  if (isRefusal(acting)) return acting;
+  return submitWaiting(call, acting.swarmId, withRequestId(command(acting.actor), call.args), waitSeconds);
+}
+
+/** Submits a command that may wait for something to answer with. */
+export async function submitWaiting(
+  call: Call<unknown>,
+  swarmId: string,
+  command: Command,
+  waitSeconds: number,
+): Promise<Answer> {
+  const { coordinator, now } = call.services;
+  if (waitSeconds === 0) return coordinator.submit(swarmId, command);
+  if (!call.caller.beginWait()) {
+    return refuse(
+      'wait_limit',
+      'this connection has as many waiting requests as it may: wait for one of them, or use another connection',
+    );
+  }
+  try {
+    return await coordinator.submit(swarmId, command, {
+      until: now() + waitSeconds * 1000,
+      signal: call.caller.signal,
+    });
+  } finally {
+    call.caller.endWait();
+  }
+}
+
+export function withRequestId<C extends Command>(command: C, { requestId }: { readonly requestId?: string }): C {
+  return requestId === undefined ? command : { ...command, requestId };
+}

@@ -1,0 +1,44 @@
+/** The table of tools: each tool of `protocol/tools` and who handles it. */
+import { agentList, agentSpawn, agentStatus, agentStop } from './agent.ts';
+import { memoryDelete, memoryList, memoryRetrieve, memoryStore } from './memory.ts';
+import { agentMessage, messageAck, messageNext } from './message.ts';
+import { serverInfo } from './server.ts';
+import { swarmDestroy, swarmInit, swarmList, swarmStatus } from './swarm.ts';
+import { taskCancel, taskList, taskOrchestrate, taskResults, taskStatus, taskWait } from './task.ts';
+import type { Handler } from './tool.ts';
+import { swarmJoin, swarmLeave, taskComplete, taskFail, taskNext, taskRelease, taskUpdate } from './work.ts';
+
+export const handlers = {
+  agent_list: agentList,
+  agent_message: agentMessage,
+  agent_spawn: agentSpawn,
+  agent_status: agentStatus,
+  agent_stop: agentStop,
+  memory_delete: memoryDelete,
+  memory_list: memoryList,
+  memory_retrieve: memoryRetrieve,
+  memory_store: memoryStore,
+  message_ack: messageAck,
+  message_next: messageNext,
+  server_info: serverInfo,
+  swarm_destroy: swarmDestroy,
+  swarm_init: swarmInit,
+  swarm_join: swarmJoin,
+  swarm_leave: swarmLeave,
+  swarm_list: swarmList,
+  swarm_status: swarmStatus,
+  task_cancel: taskCancel,
+  task_complete: taskComplete,
+  task_fail: taskFail,
+  task_list: taskList,
+  task_next: taskNext,
+  task_orchestrate: taskOrchestrate,
+  task_release: taskRelease,
+  task_results: taskResults,
+  task_status: taskStatus,
+  task_update: taskUpdate,
+  task_wait: taskWait,
+} as const;
+
+export const toolHandlers: ReadonlyMap<string, Handler<never>> = new Map(Object.entries(handlers));
+export type { Answer, Call, Caller, Handler, Services } from './tool.ts';

@@ -1,0 +1,64 @@
+/** Tools of swarms: swarm_init, swarm_status, swarm_list, swarm_destroy. */
+import { isRefusal } from '../core/refusal.ts';
+import { iso } from '../core/rule.ts';
+import type {
+  SwarmDestroyArguments,
+  SwarmInitArguments,
+  SwarmListArguments,
+  SwarmStatusArguments,
+} from '../spec.types.ts';
+import { agentRequest } from './agent.ts';
+import { settle, swarmOf, withRequestId } from './calling.ts';
+import { supported, translated } from './settings.ts';
+import type { Handler } from './tool.ts';
+
+export const swarmInit: Handler<SwarmInitArguments> = async ({ args, caller, services }) => {
+  const { defaults, agentTypes, coordinator } = services;
+  const command = translated(() => ({
+    type: 'swarm_init' as const,
+    name: args.name ?? null,
+    topology: supported('topology', args.topology) ?? ('mesh' as const),
+    maxAgents: args.config?.maxAgents ?? args.maxAgents ?? defaults.maxAgents,
+    consensusThreshold: args.config?.consensusThreshold ?? defaults.consensusThreshold,
+    strategy: supported('strategy', args.config?.strategy ?? args.strategy) ?? ('adaptive' as const),
+    initialAgents: (args.initialAgents ?? []).map((agent) => agentRequest(agent, agentTypes)),
+    ...(args.requestId !== undefined && { requestId: args.requestId }),
+  }));
+  if (isRefusal(command)) return command;
+  return settle(
+    caller,
+    coordinator.createSwarm(command).then((answer) => {
+      if (!isRefusal(answer)) caller.newestSwarm = (answer as { swarmId: string }).swarmId;
+      return answer;
+    }),
+  );
+};
+
+export const swarmStatus: Handler<SwarmStatusArguments> = async (call) => {
+  const swarmId = await swarmOf(call);
+  if (typeof swarmId !== 'string') return swarmId;
+  const { include_topology: topology = false, include_performance: performance = false } = call.args;
+  return call.services.coordinator.submit(swarmId, { type: 'swarm_status', topology, performance });
+};
+
+export const swarmList: Handler<SwarmListArguments> = async ({ args, services: { coordinator } }) => ({
+  swarms: [
+    ...coordinator.quarantined().map(({ swarmId, reason }) => ({ swarmId, status: 'quarantined', reason })),
+    ...coordinator
+      .summaries()
+      .filter((swarm) => args.filter === 'all' || swarm.destroyedAt === null)
+      .map((swarm) => ({
+        swarmId: swarm.swarmId,
+        name: swarm.name,
+        topology: swarm.topology,
+        status: swarm.destroyedAt === null ? 'active' : 'destroyed',
+        agents: swarm.liveAgents,
+        tasks: swarm.liveTasks,
+        createdAt: iso(swarm.createdAt),
+      }))
+      .reverse(),
+  ],
+});
+
+export const swarmDestroy: Handler<SwarmDestroyArguments> = async ({ args, services }) =>
+  services.coordinator.submit(args.swarmId, withRequestId({ type: 'swarm_destroy' }, args));

@@ -1,0 +1,59 @@
+/**
+ * What a tool handler is: arguments -> command -> reply. Arguments have been validated against the tool's schema
+ * before; handlers never know which dialect called them.
+ */
+import type { AgentTypes } from '../agent-types.ts';
+import type { Coordinator } from '../coordinator/coordinator.ts';
+import type { Actor } from '../core/command.ts';
+import type { Refusal } from '../core/refusal.ts';
+import type { Bank } from '../memory/bank.ts';
+
+/** What the tools work with; the same for every call. */
+export interface Services {
+  readonly coordinator: Coordinator;
+  readonly bank: Bank;
+  readonly agentTypes: AgentTypes;
+  readonly now: () => number;
+  readonly startedAt: number;
+  readonly defaults: {
+    readonly maxAgents: number;
+    readonly attemptTimeoutMs: number;
+    readonly taskDeadlineMs: number;
+    readonly consensusThreshold: number;
+  };
+  /** Open connections, and the most that there may be. */
+  readonly connections: () => { readonly active: number; readonly most: number };
+  readonly durability: { readonly journal: string; readonly memory: string };
+  readonly limits: Readonly<Record<string, number | null>>;
+}
+
+/** The connection that calls, as far as tools see it. */
+export interface Caller {
+  /** Aborted when the connection is gone. */
+  readonly signal: AbortSignal;
+  /** Address and port at which the connection arrived. */
+  readonly endpoint: string;
+  /** The agents as which it acts. */
+  readonly acting: ReadonlyMap<string, { readonly swarmId: string; readonly actor: Actor }>;
+  /** The swarm that it created last. */
+  newestSwarm: string | null;
+  /** Its `swarm_init` and `swarm_join` that are under way: requests sent after them rest on what they bring. */
+  settling: Promise<unknown> | null;
+  /** It acts as the agent from now on. */
+  joined(swarmId: string, actor: Actor): void;
+  left(agentId: string): void;
+  /** Takes one of the connection's places for waiting requests; false: they are all taken. */
+  beginWait(): boolean;
+  endWait(): void;
+}
+
+export interface Call<A> {
+  readonly args: A;
+  readonly caller: Caller;
+  readonly services: Services;
+  /** Called when the reply could not be sent, because the connection was gone by then. */
+  undelivered: (() => void) | null;
+}
+
+export type Answer = object | Refusal;
+export type Handler<A> = (call: Call<A>) => Promise<Answer>;

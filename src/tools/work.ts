@@ -1,0 +1,129 @@
+/**
+ * Tools of those who work: swarm_join, swarm_leave, task_next, task_update, task_complete, task_fail, task_release.
+ */
+import type { Json, JsonObject } from '../core/json.ts';
+import { isRefusal } from '../core/refusal.ts';
+import type { Usage } from '../core/state.ts';
+import type {
+  SwarmJoinArguments,
+  SwarmLeaveArguments,
+  TaskCompleteArguments,
+  TaskFailArguments,
+  TaskNextArguments,
+  TaskReleaseArguments,
+  TaskUpdateArguments,
+} from '../spec.types.ts';
+import { settle, submitActing, swarmOf, withRequestId } from './calling.ts';
+import type { Answer, Call, Handler } from './tool.ts';
+
+const waitSecondsByDefault = 30;
+
+export const swarmJoin: Handler<SwarmJoinArguments> = async (call) => settle(call.caller, join(call));
+
+async function join(call: Call<SwarmJoinArguments>): Promise<Answer> {
+  const { args, caller, services } = call;
+  const swarmId = await swarmOf({ ...call, args: args.swarmId === undefined ? {} : { swarmId: args.swarmId } });
+  if (typeof swarmId !== 'string') return swarmId;
+  const answer = await services.coordinator.submit(
+    swarmId,
+    withRequestId(
+      {
+        type: 'swarm_join',
+        token: args.token ?? null,
+        name: args.name ?? null,
+        agentType: args.agentType ?? args.type ?? null,
+        capabilities: args.capabilities ?? null,
+        maxConcurrent: args.maxConcurrent ?? null,
+        leaseMs: args.leaseSeconds === undefined ? null : args.leaseSeconds * 1000,
+      },
+      args,
+    ),
+  );
+  if (isRefusal(answer)) return answer;
+  const { agentId, joins } = answer as { agentId: string; joins: number };
+  caller.joined(swarmId, { agentId, joins });
+  return answer;
+}
+
+export const swarmLeave: Handler<SwarmLeaveArguments> = async (call) => {
+  const { reason = null } = call.args;
+  const answer = await submitActing(call, (actor) => ({ type: 'swarm_leave', actor, reason }));
+  if (!isRefusal(answer)) call.caller.left((answer as { agentId: string }).agentId);
+  return answer;
+};
+
+export const taskNext: Handler<TaskNextArguments> = async (call) => {
+  const { waitSeconds = waitSecondsByDefault } = call.args;
+  const answer = await submitActing(call, (actor) => ({ type: 'task_next', actor }), waitSeconds);
+  if (isRefusal(answer)) return answer;
+  const { assignment } = answer as { assignment: { assignmentId: string; taskId: string; leaseToken: string } | null };
+  if (assignment !== null) {
+    const { coordinator } = call.services;
+    const { assignmentId, taskId, leaseToken } = assignment;
+    call.undelivered = () => {
+      const swarmId = coordinator.swarmOf('tasks', taskId);
+      if (swarmId !== undefined) coordinator.report(swarmId, { type: 'claim_undelivered', assignmentId, leaseToken });
+    };
+  }
+  return answer;
+};
+
+export const taskUpdate: Handler<TaskUpdateArguments> = async (call) => {
+  const { assignmentId, leaseToken, progress, waitSeconds = 0 } = call.args;
+  const usage = usageOf(call.args.usage);
+  return submitActing(
+    call,
+    (actor) => ({
+      type: 'task_update',
+      actor,
+      assignmentId,
+      leaseToken,
+      progress: progress as Json | undefined,
+      usage,
+    }),
+    waitSeconds,
+  );
+};
+
+export const taskComplete: Handler<TaskCompleteArguments> = async (call) => {
+  const { assignmentId, leaseToken, result, vote } = call.args;
+  const usage = usageOf(call.args.usage);
+  return submitActing(call, (actor) => ({
+    type: 'task_complete',
+    actor,
+    assignmentId,
+    leaseToken,
+    result: result as Json,
+    vote: vote as Json | undefined,
+    usage,
+  }));
+};
+
+export const taskFail: Handler<TaskFailArguments> = async (call) => {
+  const { assignmentId, leaseToken, reason, message = null, retryable = true } = call.args;
+  const details = (call.args.details ?? null) as JsonObject | null;
+  const usage = usageOf(call.args.usage);
+  return submitActing(call, (actor) => ({
+    type: 'task_fail',
+    actor,
+    assignmentId,
+    leaseToken,
+    reason,
+    message,
+    details,
+    retryable,
+    usage,
+  }));
+};
+
+export const taskRelease: Handler<TaskReleaseArguments> = async (call) => {
+  const { assignmentId, leaseToken, reason = null } = call.args;
+  return submitActing(call, (actor) => ({ type: 'task_release', actor, assignmentId, leaseToken, reason }));
+};
+
+/** What was not measured is null, never 0. */
+function usageOf(usage: TaskCompleteArguments['usage']): Usage | null {
+  if (usage === undefined) return null;
+  const { inputTokens = null, outputTokens = null, costUsd = null } = usage;
+  return { inputTokens, outputTokens, costUsd };
+}
