@@ -215,8 +215,9 @@ function isBetterCandidate(a: AgentEntry, b: AgentEntry): boolean {
   if (a.work.size !== b.work.size) return a.work.size < b.work.size;
   const byHealth = successShare(b.agent) - successShare(a.agent);
   if (byHealth !== 0) return byHealth < 0;
-  const bySpeed = (a.agent.record.averageMs ?? Infinity) - (b.agent.record.averageMs ?? Infinity);
-  if (bySpeed < 0 || bySpeed > 0) return bySpeed < 0;
+  // One that was not measured yet comes first: that is how it gets measured.
+  const bySpeed = (a.agent.record.averageMs ?? 0) - (b.agent.record.averageMs ?? 0);
+  if (bySpeed !== 0) return bySpeed < 0;
   return a.agent.seq < b.agent.seq;
 }
 

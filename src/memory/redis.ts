@@ -1,16 +1,16 @@
 /**
  * The memory bank on Redis, for any number of coordinators.
  *
- * - Each call is one script, or one plain GET: Redis does it in one step. Time is Redis' own, for all coordinators.
- * - Values expire natively. The swarm's books learn of it later: a few expired values are struck whenever a value with a
- *   ttl is stored, and all of them before a quota refuses, a list or a usage is told. So these are exact, and the work
- *   of a script is bounded all the same: where many are to be struck, it answers 'again' and is sent again.
- * - Each change carries a request id, minted here when the caller gave none. When the connection is lost before the
- *   answer came, the change is sent again with the same id: it has one effect, and gets the first answer.
+ * - Each change is decided and done in one step of Redis: the changes of a swarm that come in one turn of the event loop
+ *   are one script, which costs Redis a third of what a script for each would. Time is Redis' own, for all coordinators.
+ * - Values expire natively. The swarm's books learn of it later: each script strikes some of what has expired, and all
+ *   of it before a quota refuses, a list or a usage is told. So these are exact, and the work of a script is bounded
+ *   all the same: where too much is to be struck, it answers 'again' and is sent again.
+ * - Each script of changes carries an id. When the connection is lost before the answer came, the script is sent again
+ *   with the same id: it has one effect, and gets the first answer.
  * - Redis away: a call waits until Redis has been away for `memoryWaitMs` and is then refused, later ones at once. The
  *   refusal is `definite` unless the change was sent. The connection comes back by itself.
- * - Calls are done in their order, except those that are sent again. Those of one turn of the event loop leave in one
- *   write.
+ * - The calls of a swarm are done in their order, except those that are sent again.
  *
  * Redis must not evict (`maxmemory-policy noeviction`): the books would go on counting what it dropped.
  *
@@ -21,7 +21,7 @@
  *   skein:{swarm}:memory:order             sorted set of <namespace>:<key>, all with score 0
  *   skein:{swarm}:memory:expiry            sorted set of <namespace>:<key> by expiresAt
  *   skein:{swarm}:memory:request:<id>      the answer to a request of the caller's, kept for `requestIdMs`
- *   skein:{swarm}:memory:sent:<id>         the same with an id minted here, kept for as long as it can be sent again
+ *   skein:{swarm}:memory:sent:<id>         the answers of a script of changes, kept for as long as it can be sent again
  */
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
@@ -61,141 +61,164 @@ export function redisBank(options: RedisBankOptions): Bank {
 
 const reconnectMsMax = 1_000;
 
-/** Expired values that a script strikes from the books when its answer depends on them, and when it does not. */
+/** What goes into one script at most, since Redis does nothing else meanwhile; one change may be larger. */
+const batchChangesMax = 128;
+const batchCharsMax = 2 ** 20;
+
+/** Expired values that one script strikes from the books. */
 const strikesMax = 1_000;
-const strikesAside = 4;
 
 const books = `
   local books, order, expiry = KEYS[1], KEYS[2], KEYS[3]
   local call = redis.call
 
-  local function clock()
-    local time = call('TIME')
-    return time[1] * 1000 + math.floor(time[2] / 1000)
-  end
+  local time = call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-  local function bytesOf(line)
-    return tonumber(string.match(line, '%d+$'))
+  local totals = call('HMGET', books, 'version', 'keys', 'bytes')
+  local version, keys, bytes = tonumber(totals[1] or 0), tonumber(totals[2] or 0), tonumber(totals[3] or 0)
+  local changed = false
+
+  local function saveTotals()
+    if changed then call('HSET', books, 'version', version, 'keys', keys, 'bytes', bytes) end
   end
 
   -- What a value takes of the quota: its bytes and its key's. The namespace in front of the key is free.
-  local function size(field, bytes)
-    return #field - string.find(field, ':', 1, true) + bytes
+  local function size(field, valueBytes)
+    return #field - string.find(field, ':', 1, true) + valueBytes
+  end
+
+  local function sizeInBooks(field, line)
+    return size(field, string.match(line, '%d+$'))
   end
 
   local function strike(fields)
-    local keys, bytes = 0, 0
     for i, line in ipairs(call('HMGET', books, unpack(fields))) do
       if line then
-        keys = keys + 1
-        bytes = bytes + size(fields[i], bytesOf(line))
+        keys, bytes = keys - 1, bytes - sizeInBooks(fields[i], line)
       end
     end
     call('HDEL', books, unpack(fields))
     call('ZREM', order, unpack(fields))
     call('ZREM', expiry, unpack(fields))
-    call('HINCRBY', books, 'keys', -keys)
-    call('HINCRBY', books, 'bytes', -bytes)
+    changed = true
   end
 
   -- Returns whether there may be more than were struck.
-  local function strikeExpired(now, max)
+  local function strikeExpired(max)
     local fields = call('ZRANGEBYSCORE', expiry, '-inf', '(' .. string.format('%d', now), 'LIMIT', 0, max)
     if #fields > 0 then strike(fields) end
     return #fields == max
   end
 `;
 
+/**
+ * Some changes, one after the other. Their answers are the lines of one text, which is remembered under KEYS[4].
+ * KEYS from the fifth on: of each change its value and, if it has one, its request. ARGV from the fifth on: of each
+ * change the six that are read at the end.
+ */
 const change = `
+  local before = redis.call('GET', KEYS[4])
+  if before then return before end
   ${books}
-  local value, request = KEYS[4], KEYS[5]
-  local field, requestMs, expected = ARGV[1], ARGV[2], ARGV[3]
+  local keysMax, bytesMax, requestMs, sentMs = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
 
-  -- An answer is kept behind its operation and field. The length keeps apart what could be read in two ways.
-  local function remembered(operation)
-    local text = call('GET', request)
-    if not text then return nil end
-    local what = operation .. #field .. ':' .. field
-    if string.sub(text, 1, #what) ~= what then return 'reused' end
-    return string.sub(text, #what + 1)
-  end
-
-  local function remember(operation, answer)
-    call('SET', request, operation .. #field .. ':' .. field .. answer, 'PX', requestMs)
-    return answer
-  end
+  -- Twice as many as may come, so that they get fewer.
+  local mayBeExpired = strikeExpired((#ARGV - 4) / 6 * 2)
+  local strikesLeft = ${strikesMax}
 
   -- Whether a value is live is for Redis to say, not for the books.
-  local function liveVersion(line)
+  local function liveVersion(line, value)
     if line and call('EXISTS', value) == 1 then return string.match(line, '^%d+') end
     return '0'
   end
-`;
 
-const put = `
-  ${change}
-  local json, ttl, keysMax, bytesMax = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
-  local answer = remembered('put')
-  if answer then return answer end
-
-  local now, expiresAt = clock(), 0
-  if ttl ~= '' then
-    expiresAt = now + ttl
-    strikeExpired(now, ${strikesAside})
-  end
-  local held = call('HMGET', books, field, 'version', 'keys', 'bytes')
-  local line, version, keys, bytes = held[1], (held[2] or 0) + 1, tonumber(held[3] or 0), tonumber(held[4] or 0)
-  if expected ~= '' then
-    local current = liveVersion(line)
-    if current ~= expected then return 'conflict ' .. current end
-  end
-
-  local nextKeys, nextBytes = keys, bytes + size(field, #json)
-  if line then
-    nextBytes = nextBytes - size(field, bytesOf(line))
-  else
-    nextKeys = keys + 1
-  end
-  if (nextKeys > keysMax and nextKeys > keys) or (nextBytes > bytesMax and nextBytes > bytes) then
-    local earliest = call('ZRANGE', expiry, 0, 0, 'WITHSCORES')[2]
-    if earliest and tonumber(earliest) < now then
-      strikeExpired(now, ${strikesMax})
-      return 'again'
+  -- Changes return their answer, and true when it is one to remember.
+  local function put(value, field, expected, ttl, json)
+    local line = call('HGET', books, field)
+    if expected ~= '' then
+      local current = liveVersion(line, value)
+      if current ~= expected then return 'conflict ' .. current end
     end
-    return string.format('quota %d %d', keys, bytes)
+
+    local nextKeys, nextBytes = keys, bytes + size(field, #json)
+    if line then
+      nextBytes = nextBytes - sizeInBooks(field, line)
+    else
+      nextKeys = keys + 1
+    end
+    if (nextKeys > keysMax and nextKeys > keys) or (nextBytes > bytesMax and nextBytes > bytes) then
+      if not mayBeExpired then return string.format('quota %d %d', keys, bytes) end
+      if strikesLeft == 0 then return 'again' end
+      mayBeExpired, strikesLeft = strikeExpired(strikesLeft), 0
+      return put(value, field, expected, ttl, json)
+    end
+
+    version, keys, bytes, changed = version + 1, nextKeys, nextBytes, true
+    local head
+    if ttl == '' then
+      head = string.format('%d %d 0', version, now)
+      call('SET', value, head .. '\\n' .. json)
+      if line then call('ZREM', expiry, field) end
+    else
+      local expiresAt = string.format('%d', now + ttl)
+      head = string.format('%d %d ', version, now) .. expiresAt
+      call('SET', value, head .. '\\n' .. json, 'PXAT', expiresAt)
+      call('ZADD', expiry, expiresAt, field)
+    end
+    if not line then call('ZADD', order, 0, field) end
+    call('HSET', books, field, head .. ' ' .. #json)
+    return 'stored ' .. head, true
   end
 
-  local head = string.format('%d %d %d', version, now, expiresAt)
-  if expiresAt > 0 then
-    call('SET', value, head .. '\\n' .. json, 'PXAT', expiresAt)
-    call('ZADD', expiry, expiresAt, field)
-  else
-    call('SET', value, head .. '\\n' .. json)
-    if line then call('ZREM', expiry, field) end
+  local function delete(value, field, expected)
+    local line = call('HGET', books, field)
+    local current = liveVersion(line, value)
+    if expected ~= '' and current ~= expected then return 'conflict ' .. current end
+    if line then
+      strike({field})
+      call('UNLINK', value)
+    end
+    return current == '0' and 'absent' or 'deleted', true
   end
-  if not line then call('ZADD', order, 0, field) end
-  call('HSET', books, field, head .. ' ' .. #json, 'version', version, 'keys', nextKeys, 'bytes', nextBytes)
-  return remember('put', 'stored ' .. head)
-`;
 
-const remove = `
-  ${change}
-  local answer = remembered('delete')
-  if answer then return answer end
-  local line = call('HGET', books, field)
-  local current = liveVersion(line)
-  if expected ~= '' and current ~= expected then return 'conflict ' .. current end
-  if line then
-    strike({field})
-    call('UNLINK', value)
+  -- An answer is kept behind what it answers. The length keeps apart what could be read in two ways.
+  local function once(request, operation, change, value, field, ...)
+    local what = operation .. #field .. ':' .. field
+    local text = call('GET', request)
+    if text then
+      if string.sub(text, 1, #what) ~= what then return 'reused' end
+      return string.sub(text, #what + 1)
+    end
+    local answer, remember = change(value, field, ...)
+    if remember then call('SET', request, what .. answer, 'PX', requestMs) end
+    return answer
   end
-  return remember('delete', current == '0' and 'absent' or 'deleted')
+
+  local answers, key = {}, 5
+  for i = 5, #ARGV, 6 do
+    local operation, requested, field, expected, ttl, json = unpack(ARGV, i, i + 5)
+    local change = operation == 'put' and put or delete
+    if requested == '' then
+      answers[#answers + 1] = change(KEYS[key], field, expected, ttl, json)
+      key = key + 1
+    else
+      answers[#answers + 1] = once(KEYS[key + 1], operation, change, KEYS[key], field, expected, ttl, json)
+      key = key + 2
+    end
+  end
+  saveTotals()
+  local text = table.concat(answers, '\\n')
+  if changed then call('SET', KEYS[4], text, 'PX', sentMs) end
+  return text
 `;
 
 /** Fields and their lines in turn. */
 const list = `
   ${books}
-  if strikeExpired(clock(), ${strikesMax}) then return 'again' end
+  local more = strikeExpired(${strikesMax})
+  saveTotals()
+  if more then return 'again' end
   local fields = call('ZRANGEBYLEX', order, ARGV[1], '(' .. ARGV[2] .. '\\255', 'LIMIT', 0, ARGV[3])
   if #fields == 0 then return {} end
   local page = {}
@@ -208,9 +231,10 @@ const list = `
 
 const usage = `
   ${books}
-  if strikeExpired(clock(), ${strikesMax}) then return 'again' end
-  local held = call('HMGET', books, 'keys', 'bytes')
-  return 'usage ' .. (held[1] or 0) .. ' ' .. (held[2] or 0)
+  local more = strikeExpired(${strikesMax})
+  saveTotals()
+  if more then return 'again' end
+  return string.format('%d %d', keys, bytes)
 `;
 
 /** Removes the values that are KEYS from the fourth on; their fields are ARGV. With the last value go the books. */
@@ -220,7 +244,10 @@ const forget = `
     strike(ARGV)
     call('UNLINK', unpack(KEYS, 4))
   end
-  if call('EXISTS', order) == 1 then return 'more' end
+  if call('EXISTS', order) == 1 then
+    saveTotals()
+    return 'more'
+  end
   call('UNLINK', books)
   return 'done'
 `;
@@ -228,20 +255,26 @@ const forget = `
 type Script<Answer> = (...keysAndArguments: readonly (string | number)[]) => Promise<Answer>;
 
 interface Scripts {
-  readonly memoryPut: Script<string>;
-  readonly memoryDelete: Script<string>;
+  readonly memoryChange: Script<string>;
   readonly memoryList: Script<string[] | 'again'>;
   readonly memoryUsage: Script<string>;
   readonly memoryForget: Script<string>;
 }
 
 const scripts: { readonly [Name in keyof Scripts]: { lua: string; numberOfKeys?: number } } = {
-  memoryPut: { lua: put, numberOfKeys: 5 },
-  memoryDelete: { lua: remove, numberOfKeys: 5 },
+  memoryChange: { lua: change },
   memoryList: { lua: list, numberOfKeys: 3 },
   memoryUsage: { lua: usage, numberOfKeys: 3 },
   memoryForget: { lua: forget },
 };
+
+/** Changes of one swarm on their way into one script. */
+interface Batch {
+  readonly keys: string[];
+  readonly arguments: (string | number)[];
+  readonly waiting: { readonly resolve: (answer: string | Refusal) => void; readonly reject: (bug: unknown) => void }[];
+  chars: number;
+}
 
 class RedisBank implements Bank {
   readonly store = 'redis';
@@ -249,6 +282,7 @@ class RedisBank implements Bank {
   readonly #limits: BankLimits;
   readonly #log: Log;
   readonly #waitMs: number;
+  readonly #batches = new Map<string, Batch>();
   readonly #idPrefix = randomBytes(9).toString('base64url');
   #idsMinted = 0;
   #closed = false;
@@ -272,21 +306,17 @@ class RedisBank implements Bank {
       connectTimeout: memoryWaitMs,
       retryStrategy: (attempt) => Math.min(25 * 2 ** attempt, reconnectMsMax),
       // A master that has become a replica: its name may lead to the new master by now.
-      reconnectOnError: (error) => error.message.startsWith('READONLY'),
+      reconnectOnError: (error) => error.message.includes('READONLY'),
     }) as Redis & Scripts;
     this.#redis.on('error', (error: Error) => (this.#awayBecause = error.message));
     this.#redis.on('close', () => this.#onAway());
     this.#redis.on('ready', () => this.#onThere());
-    this.#redis.on('end', () => this.#wake());
   }
 
-  async put(at: Address, value: string, { ttlMs, ifVersion, requestId }: StoreOptions): Promise<Stored | Refusal> {
+  async put(at: Address, value: string, options: StoreOptions): Promise<Stored | Refusal> {
+    const { ttlMs, ifVersion, requestId } = options;
     if (ttlMs !== undefined) assertValid(ttlFault(ttlMs));
-    const { memoryKeysMax, memoryBytesMax } = this.#limits;
-    const first = this.#changeArguments(at, ifVersion, requestId);
-    const answer = await this.#ask('change', () =>
-      this.#redis.memoryPut(...first, value, ttlMs ?? '', memoryKeysMax, memoryBytesMax),
-    );
+    const answer = await this.#change('put', at, options, ttlMs ?? '', value);
     if (isRefused(answer)) return answer;
     const [outcome, a, b, c] = answer.split(' ');
     switch (outcome) {
@@ -301,12 +331,13 @@ class RedisBank implements Bank {
       case 'reused':
         return requestIdReused(at, requestId!);
     }
-    throw new Error(`memoryPut answered ${answer}`);
+    throw new Error(`a put was answered with ${answer}`);
   }
 
   async get(at: Address): Promise<Entry | null | Refusal> {
     assertValid(addressFault(at));
     const { prefix, field } = keysOf(at);
+    this.#sendBatch(prefix);
     const text = await this.#ask('read', () => this.#redis.get(`${prefix}m:${field}`));
     if (text === null || isRefused(text)) return text;
     const end = text.indexOf('\n');
@@ -317,8 +348,9 @@ class RedisBank implements Bank {
   async list(swarmId: string, namespace: string, query: ListQuery): Promise<ListPage | Refusal> {
     assertValid(listFault(swarmId, namespace, query));
     const { prefix, field: scope } = keysOf({ swarmId, namespace, key: '' });
+    this.#sendBatch(prefix);
     const from = query.cursor === undefined ? `[${scope}${query.prefix}` : `(${scope}${query.cursor}`;
-    const answer = await this.#ask('read', () =>
+    const answer = await this.#askAgain(() =>
       this.#redis.memoryList(...bookKeys(prefix), from, scope + query.prefix, query.limit + 1),
     );
     if (isRefused(answer)) return answer;
@@ -333,9 +365,8 @@ class RedisBank implements Bank {
     return { entries, cursor: entries.at(-1)!.key };
   }
 
-  async delete(at: Address, { ifVersion, requestId }: DeleteOptions): Promise<Deleted | Refusal> {
-    const first = this.#changeArguments(at, ifVersion, requestId);
-    const answer = await this.#ask('change', () => this.#redis.memoryDelete(...first));
+  async delete(at: Address, options: DeleteOptions): Promise<Deleted | Refusal> {
+    const answer = await this.#change('delete', at, options, '', '');
     if (isRefused(answer)) return answer;
     const [outcome, current] = answer.split(' ');
     switch (outcome) {
@@ -343,18 +374,20 @@ class RedisBank implements Bank {
       case 'absent':
         return { deleted: outcome === 'deleted' };
       case 'conflict':
-        return versionConflict(at, ifVersion!, Number(current));
+        return versionConflict(at, options.ifVersion!, Number(current));
       case 'reused':
-        return requestIdReused(at, requestId!);
+        return requestIdReused(at, options.requestId!);
     }
-    throw new Error(`memoryDelete answered ${answer}`);
+    throw new Error(`a delete was answered with ${answer}`);
   }
 
   async usage(swarmId: string): Promise<Usage | Refusal> {
     assertValid(swarmIdFault(swarmId));
-    const answer = await this.#ask('read', () => this.#redis.memoryUsage(...bookKeys(prefixOf(swarmId))));
+    const prefix = prefixOf(swarmId);
+    this.#sendBatch(prefix);
+    const answer = await this.#askAgain(() => this.#redis.memoryUsage(...bookKeys(prefix)));
     if (isRefused(answer)) return answer;
-    const [, keys, bytes] = answer.split(' ');
+    const [keys, bytes] = answer.split(' ');
     return { keys: Number(keys), bytes: Number(bytes) };
   }
 
@@ -362,13 +395,13 @@ class RedisBank implements Bank {
     assertValid(swarmIdFault(swarmId));
     const prefix = prefixOf(swarmId);
     const [books, order, expiry] = bookKeys(prefix);
-    for (;;) {
-      const fields = await this.#ask('read', () => this.#redis.zrange(order, 0, `${strikesMax - 1}`));
+    this.#sendBatch(prefix);
+    for (let begun = false; ; begun = true) {
+      const fields = await this.#ask('read', () => this.#redis.zrange(order, 0, `${strikesMax - 1}`), begun);
       if (isRefused(fields)) return fields;
       const values = fields.map((field) => `${prefix}m:${field}`);
-      const answer = await this.#ask('change', () =>
-        this.#redis.memoryForget(3 + values.length, books, order, expiry, ...values, ...fields),
-      );
+      const forget = () => this.#redis.memoryForget(3 + values.length, books, order, expiry, ...values, ...fields);
+      const answer = await this.#ask('change', forget, begun);
       if (isRefused(answer)) return answer;
       if (answer === 'done') return;
     }
@@ -379,36 +412,84 @@ class RedisBank implements Bank {
   }
 
   async close(): Promise<void> {
+    this.#sendBatches();
     this.#closed = true;
+    this.#wake();
     if (this.#redis.status === 'ready') await this.#redis.quit().catch(() => {});
     this.#redis.disconnect();
   }
 
-  #changeArguments(at: Address, ifVersion: number | undefined, requestId: string | undefined): (string | number)[] {
+  async #change(
+    operation: 'put' | 'delete',
+    at: Address,
+    { ifVersion, requestId }: DeleteOptions,
+    ttlMs: number | '',
+    value: string,
+  ): Promise<string | Refusal> {
     assertValid(addressFault(at));
     if (requestId !== undefined) assertValid(requestIdFault(requestId));
     const { prefix, field } = keysOf(at);
-    const value = `${prefix}m:${field}`;
-    const expected = ifVersion ?? '';
-    if (requestId !== undefined) {
-      const request = `${prefix}memory:request:${requestId}`;
-      return [...bookKeys(prefix), value, request, field, this.#limits.requestIdMs, expected];
+    for (;;) {
+      const batch = this.#batchOf(prefix);
+      batch.keys.push(`${prefix}m:${field}`);
+      if (requestId !== undefined) batch.keys.push(`${prefix}memory:request:${requestId}`);
+      const requested = requestId === undefined ? '' : '1';
+      batch.arguments.push(operation, requested, field, ifVersion ?? '', ttlMs, value);
+      batch.chars += value.length;
+      const answer = await new Promise<string | Refusal>((resolve, reject) => {
+        batch.waiting.push({ resolve, reject });
+        if (batch.waiting.length === batchChangesMax || batch.chars >= batchCharsMax) this.#sendBatch(prefix);
+      });
+      if (answer !== 'again') return answer;
     }
-    const request = `${prefix}memory:sent:${this.#idPrefix}${++this.#idsMinted}`;
-    return [...bookKeys(prefix), value, request, field, 2 * this.#waitMs, expected];
   }
 
-  /** Sends until Redis has answered or has been away for too long. Changes carry a request id, so they may be repeated. */
-  async #ask<T>(kind: 'read' | 'change', send: () => Promise<T>): Promise<Exclude<T, 'again'> | Refusal> {
+  #batchOf(prefix: string): Batch {
+    let batch = this.#batches.get(prefix);
+    if (batch) return batch;
+    const { memoryKeysMax, memoryBytesMax, requestIdMs } = this.#limits;
+    batch = {
+      keys: [...bookKeys(prefix), `${prefix}memory:sent:${this.#idPrefix}${++this.#idsMinted}`],
+      arguments: [memoryKeysMax, memoryBytesMax, requestIdMs, 2 * this.#waitMs],
+      waiting: [],
+      chars: 0,
+    };
+    if (this.#batches.size === 0) setImmediate(() => this.#sendBatches());
+    this.#batches.set(prefix, batch);
+    return batch;
+  }
+
+  #sendBatches(): void {
+    for (const prefix of this.#batches.keys()) this.#sendBatch(prefix);
+  }
+
+  /** Also to be called before a read, which would overtake the changes before it otherwise. */
+  #sendBatch(prefix: string): void {
+    const batch = this.#batches.get(prefix);
+    if (!batch) return;
+    this.#batches.delete(prefix);
+    const { keys, waiting } = batch;
+    this.#ask('change', () => this.#redis.memoryChange(keys.length, ...keys, ...batch.arguments)).then(
+      (answer) => {
+        if (isRefused(answer)) return waiting.forEach(({ resolve }) => resolve(answer));
+        const answers = answer.split('\n');
+        waiting.forEach(({ resolve }, i) => resolve(answers[i]!));
+      },
+      (bug: unknown) => waiting.forEach(({ reject }) => reject(bug)),
+    );
+  }
+
+  /**
+   * Sends until Redis has answered or has been away for too long. Sending a change twice must do no harm.
+   * `inDoubt`: something that belongs to it has been changed already.
+   */
+  async #ask<T>(kind: 'read' | 'change', send: () => Promise<T>, inDoubt = false): Promise<T | Refusal> {
     const start = performance.now();
-    let inDoubt = false;
     while (!this.#closed) {
       if (this.#redis.status === 'ready') {
         try {
           this.#gatherWrites();
-          const answer = await send();
-          if (answer === 'again') continue;
-          return answer as Exclude<T, 'again'>;
+          return await send();
         } catch (error) {
           if (error instanceof ReplyError) return this.#refusedByRedis(error as Error, !inDoubt);
           inDoubt ||= kind === 'change' && !wasNotSent(error as Error);
@@ -420,6 +501,14 @@ class RedisBank implements Bank {
     return this.#closed
       ? unavailable('it is closed', !inDoubt)
       : unavailable(`Redis is away (${this.#awayBecause})`, !inDoubt, reconnectMsMax);
+  }
+
+  /** For reads that strike what has expired before they can tell. */
+  async #askAgain<T>(send: () => Promise<T>): Promise<Exclude<T, 'again'> | Refusal> {
+    for (;;) {
+      const answer = await this.#ask('read', send);
+      if (answer !== 'again') return answer as Exclude<T, 'again'> | Refusal;
+    }
   }
 
   /** Redis turned the command down before it changed anything. */

@@ -9,6 +9,8 @@ export interface ConnectionLimits {
   readonly batchMax: number;
   /** Requests of a connection under way at once, not counting those that wait; more are read later. */
   readonly inFlightMax: number;
+  /** Characters of a connection's requests under way; above it, more are read later. */
+  readonly inFlightCharsMax: number;
   /** Requests of a connection that wait for something, such as task_next. */
   readonly waitsMax: number;
   readonly subscriptionsMax: number;
@@ -28,6 +30,7 @@ export const defaultConnectionLimits: ConnectionLimits = {
   depthMax: 64,
   batchMax: 1_000,
   inFlightMax: 256,
+  inFlightCharsMax: 16 * 1024 * 1024,
   waitsMax: 1_000,
   subscriptionsMax: 100,
   outputMax: 1024 * 1024,

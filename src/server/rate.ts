@@ -14,7 +14,8 @@ export class RateLimit {
   /** 0: go ahead. Else the milliseconds until `count` more requests would be taken. */
   take(count: number, now: number): number {
     if (this.#perSecond === 0) return 0;
-    const refill = ((now - this.#filledAt) / 1000) * this.#perSecond;
+    // A clock that is set back takes nothing away.
+    const refill = (Math.max(0, now - this.#filledAt) / 1000) * this.#perSecond;
     this.#tokens = Math.min(this.#perSecond, this.#tokens + refill);
     this.#filledAt = now;
     // A batch larger than the bucket is taken by a full one: it could never be taken otherwise.

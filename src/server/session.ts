@@ -6,18 +6,13 @@
  */
 import type { Socket } from 'node:net';
 import { setMaxListeners } from 'node:events';
+import type { TurnedDown } from '../dialects/dialect.ts';
 import type { Log } from '../observe/log.ts';
 import type { Caller } from '../tools/index.ts';
-import {
-  encodeError,
-  encodeNotification,
-  parse,
-  type Message,
-  type Notification,
-  type Request,
-} from '../wire/jsonrpc.ts';
+import { encodeError, encodeNotification, parse, type Message } from '../wire/jsonrpc.ts';
 import { LineDecoder, type Line } from '../wire/lines.ts';
-import type { Dispatcher } from './dispatch.ts';
+import { batchWindow, type Dispatcher } from './dispatch.ts';
+import { drain } from './drain.ts';
 import type { ConnectionLimits } from './limits.ts';
 import { RateLimit } from './rate.ts';
 import type { Subscription } from './subscription.ts';
@@ -27,29 +22,37 @@ type Acting = { readonly swarmId: string; readonly actor: { readonly agentId: st
 /** Characters that are collected before they are written, at most. */
 const writeMax = 64 * 1024;
 
+/** Calls that a connection may begin before the others have their turn. */
+const turnCalls = 64;
+
 export class Session implements Caller {
   readonly endpoint: string;
   readonly acting = new Map<string, Acting>();
   readonly subscriptions = new Map<string, Subscription>();
+  readonly log: Log;
   newestSwarm: string | null = null;
   settling: Promise<unknown> | null = null;
   readonly #socket: Socket;
   readonly #dispatcher: Dispatcher;
   readonly #limits: ConnectionLimits;
-  readonly #log: Log;
   readonly #onLost: (acting: Acting) => void;
   readonly #now: () => number;
   readonly #decoder: LineDecoder;
   readonly #rate: RateLimit;
   readonly #gone = new AbortController();
+  /**
+   * open: it is read and answered. ended: the client has closed its half; what it had sent before is answered.
+   * leaving: we close; what is under way is answered, what still comes is dropped. closing: nothing more is sent.
+   */
+  #state: 'open' | 'ended' | 'leaving' | 'closing' = 'open';
   #inFlight = 0;
+  /** Of those in flight: the ones that wait for something to happen. */
   #waits = 0;
+  #inFlightChars = 0;
+  /** What is left of this turn; 0 or less: it goes on in the next turn of the event loop. */
+  #turn = turnCalls;
   #output = '';
   #reading = true;
-  /** The other side has closed its half: nothing more comes. */
-  #ended = false;
-  /** We are closing: what still comes is dropped. */
-  #closing = false;
   #lineTimer: NodeJS.Timeout | null = null;
   #writable: (() => void)[] = [];
 
@@ -64,10 +67,10 @@ export class Session implements Caller {
     },
   ) {
     const { limits } = context;
+    this.log = context.log;
     this.#socket = socket;
     this.#dispatcher = context.dispatcher;
     this.#limits = limits;
-    this.#log = context.log;
     this.#onLost = context.onLost;
     this.#now = context.now;
     this.#decoder = new LineDecoder({ lineBytesMax: limits.lineBytesMax });
@@ -77,18 +80,10 @@ export class Session implements Caller {
 
     socket.setNoDelay(true);
     socket.setKeepAlive(true, limits.keepAliveMs);
-    socket.on('data', (chunk: Buffer) => {
-      if (this.#closing) return;
-      this.#decoder.push(chunk);
-      this.#readLines();
-    });
-    socket.on('end', () => {
-      this.#ended = true;
-      this.#decoder.end();
-      this.#readLines();
-    });
+    socket.on('data', (chunk: Buffer) => this.#received(chunk));
+    socket.on('end', () => this.#halfClosed());
     socket.on('drain', () => this.#hasRoom());
-    socket.on('error', (error: NodeJS.ErrnoException) => this.#log.debug({ code: error.code }, 'connection error'));
+    socket.on('error', (error: NodeJS.ErrnoException) => this.log.debug({ code: error.code }, 'connection error'));
     socket.on('close', () => this.#closed());
   }
 
@@ -112,7 +107,7 @@ export class Session implements Caller {
     if (this.#waits >= this.#limits.waitsMax) return false;
     this.#waits += 1;
     // A request that waits takes no place of one that works.
-    setImmediate(() => this.#readLines());
+    setImmediate(() => this.#readLinesIfStuck());
     return true;
   }
 
@@ -122,67 +117,99 @@ export class Session implements Caller {
 
   // ---- reading
 
+  #received(chunk: Buffer): void {
+    if (this.#state !== 'open') return;
+    // A chunk comes in a turn of its own, unless what came before it has used this one up.
+    if (this.#turn > 0) this.#turn = turnCalls;
+    this.#decoder.push(chunk);
+    this.#readLines();
+  }
+
+  #halfClosed(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'ended';
+    this.#decoder.end();
+    this.#readLines();
+  }
+
   #readLines(): void {
     while (this.#mayRead()) {
       const line = this.#decoder.next();
       if (line === undefined) break;
       this.#take(line);
     }
-    if (this.#closing) return;
     this.#readOrPause();
     this.#watchLine();
-    if (this.#ended && this.#inFlight === 0 && this.#mayRead()) this.#close();
+    this.#endIfDone();
   }
 
   #mayRead(): boolean {
     return (
-      !this.#closing &&
+      (this.#state === 'open' || this.#state === 'ended') &&
+      this.#turn > 0 &&
       this.#inFlight - this.#waits < this.#limits.inFlightMax &&
-      this.#socket.writableLength + this.#output.length < this.#limits.outputMax
+      this.#inFlightChars < this.#limits.inFlightCharsMax &&
+      this.#hasOutputRoom()
     );
   }
 
   #readOrPause(): void {
-    const may = this.#mayRead();
+    // While we close, the socket is drained.
+    const may = this.#state === 'leaving' || this.#state === 'closing' || this.#mayRead();
     if (may === this.#reading) return;
     this.#reading = may;
     if (may) this.#socket.resume();
     else this.#socket.pause();
   }
 
+  /** Replies come in great numbers; there is something to do only when reading had stopped. */
+  #readLinesIfStuck(): void {
+    if (!this.#reading || this.#state !== 'open') this.#readLines();
+  }
+
+  /** A client that sends much at once must not keep the others waiting. */
+  #spendTurn(calls: number): void {
+    const left = this.#turn;
+    this.#turn -= calls;
+    if (left <= 0 || this.#turn > 0) return;
+    setImmediate(() => {
+      this.#turn = turnCalls;
+      this.#readLines();
+    });
+  }
+
   /** One timer for a line that was begun; it starts anew for each line and only while we are reading. */
   #watchLine(): void {
-    const begun = this.#decoder.pendingBytes > 0 && this.#reading;
+    const begun = this.#state === 'open' && this.#reading && this.#decoder.pendingBytes > 0;
     if (begun === (this.#lineTimer !== null)) return;
-    if (this.#lineTimer !== null) {
-      clearTimeout(this.#lineTimer);
-      this.#lineTimer = null;
-      return;
-    }
+    if (!begun) return this.#stopLineTimer();
     this.#lineTimer = setTimeout(() => {
       const seconds = this.#limits.lineTimeoutMs / 1000;
-      this.#refuseAndClose(
+      this.#refuseAndLeave(
         'line_timeout',
         `a line was begun and not ended within ${seconds} s: end every message with a newline`,
       );
     }, this.#limits.lineTimeoutMs);
   }
 
+  #stopLineTimer(): void {
+    if (this.#lineTimer !== null) clearTimeout(this.#lineTimer);
+    this.#lineTimer = null;
+  }
+
   #take(line: Line): void {
     // The next line has its own time.
-    if (this.#lineTimer !== null) {
-      clearTimeout(this.#lineTimer);
-      this.#lineTimer = null;
-    }
+    this.#stopLineTimer();
     switch (line.kind) {
       case 'text':
-        this.#receive(parse(line.text, this.#limits));
+        this.#receive(parse(line.text, this.#limits), line.text.length);
         break;
       case 'invalid_utf8':
-        this.#refuse('null', 'parse_error', 'the line is not valid UTF-8');
+        this.#spendTurn(1);
+        this.#refuse('parse_error', 'the line is not valid UTF-8');
         break;
       case 'too_long':
-        this.#refuseAndClose(
+        this.#refuseAndLeave(
           'too_large',
           `a line is longer than ${this.#limits.lineBytesMax} bytes: send large values in parts, or raise MCP_MAX_MESSAGE_BYTES`,
         );
@@ -190,64 +217,53 @@ export class Session implements Caller {
     }
   }
 
-  #receive(message: Message): void {
+  #receive(message: Message, chars: number): void {
+    const calls = callsIn(message);
+    this.#spendTurn(calls);
     switch (message.kind) {
       case 'invalid':
-        this.#refuse(message.id, message.reason, message.message);
-        break;
+        this.#refuse(message.reason, message.message, message.id);
+        return;
       case 'response':
         // We ask our clients nothing.
-        break;
-      case 'request':
-      case 'notification':
-        this.#call(message);
-        break;
-      case 'batch': {
-        const wait = this.#rate.take(message.entries.length, this.#now());
-        if (wait > 0) this.#refuse('null', 'rate_limited', rateMessage(this.#limits.rateLimit), { retryAfterMs: wait });
-        else this.#answer(this.#dispatcher.batch(message.entries, this));
-        break;
-      }
+        return;
     }
+    const retryAfterMs = this.#rate.take(calls, this.#now());
+    if (retryAfterMs > 0) {
+      this.log.debug({ retryAfterMs }, 'rate limited');
+      const line = this.#dispatcher.turnDown(message, rateLimited(this.#limits.rateLimit, retryAfterMs));
+      if (line !== undefined) this.send(line);
+      return;
+    }
+    this.#answer(this.#dispatcher.answer(message, this), { places: Math.min(calls, batchWindow), chars });
   }
 
-  #call(message: Request | Notification): void {
-    const count = message.method === 'batch' && Array.isArray(message.params) ? Math.max(1, message.params.length) : 1;
-    const wait = this.#rate.take(count, this.#now());
-    if (wait === 0) this.#answer(this.#dispatcher.answer(message, this));
-    else if (message.kind === 'request') {
-      this.#refuse(message.id, 'rate_limited', rateMessage(this.#limits.rateLimit), { retryAfterMs: wait });
-    }
-  }
-
-  #answer(answer: Promise<Delivery>): void {
-    this.#inFlight += 1;
+  #answer(answer: Promise<Delivery>, { places, chars }: { readonly places: number; readonly chars: number }): void {
+    this.#inFlight += places;
+    this.#inFlightChars += chars;
+    const answered = (): void => {
+      this.#inFlight -= places;
+      this.#inFlightChars -= chars;
+      this.#readLinesIfStuck();
+    };
     answer.then(
       ({ line, undelivered }) => {
-        this.#inFlight -= 1;
-        if (line !== undefined) {
-          if (this.signal.aborted || this.#closing) undelivered?.();
-          else this.send(line);
-        }
-        this.#readLinesIfStuck();
+        if (this.#state === 'closing') undelivered?.();
+        else if (line !== undefined) this.send(line);
+        answered();
       },
       (error: unknown) => {
-        this.#inFlight -= 1;
-        this.#log.error({ err: error }, 'a request was not answered');
-        this.#readLinesIfStuck();
+        this.log.error({ err: error }, 'a request was not answered');
+        answered();
       },
     );
   }
 
-  /** Replies come in great numbers; there is something to do only when reading had stopped. */
-  #readLinesIfStuck(): void {
-    if (!this.#reading || this.#ended) this.#readLines();
-  }
-
   // ---- writing
 
+  /** Once the connection is closing, what is sent is dropped. */
   send(line: string): void {
-    if (this.signal.aborted) return;
+    if (this.#state === 'closing') return;
     if (this.#output === '') process.nextTick(() => this.#flush());
     this.#output += line + '\n';
     if (this.#output.length >= writeMax) this.#flush();
@@ -259,8 +275,12 @@ export class Session implements Caller {
 
   /** Resolves once the client has read enough for more to be sent, or is gone. */
   async writable(): Promise<void> {
-    if (this.signal.aborted || this.#socket.writableLength + this.#output.length < this.#limits.outputMax) return;
+    if (this.#state === 'closing' || this.#hasOutputRoom()) return;
     await new Promise<void>((resolve) => this.#writable.push(resolve));
+  }
+
+  #hasOutputRoom(): boolean {
+    return this.#socket.writableLength + this.#output.length < this.#limits.outputMax;
   }
 
   #flush(): void {
@@ -277,44 +297,63 @@ export class Session implements Caller {
     this.#readLines();
   }
 
-  #refuse(id: string, reason: string, message: string, data?: Readonly<Record<string, unknown>>): void {
-    this.#log.debug({ reason, detail: message }, 'refused');
-    const error = this.#dispatcher.dialect.error({ refused: reason, message, ...(data && { data }) });
-    this.send(encodeError(id, error));
+  #refuse(reason: string, message: string, id = 'null'): void {
+    this.log.debug({ reason, detail: message }, 'refused');
+    this.send(encodeError(id, this.#dispatcher.dialect.error({ refused: reason, message })));
   }
 
   // ---- closing
 
-  /** Says why, and closes once that has been read, or soon after. */
-  #refuseAndClose(reason: string, message: string): void {
-    this.#refuse('null', reason, message);
-    this.#close();
+  #refuseAndLeave(reason: string, message: string): void {
+    this.#refuse(reason, message);
+    this.leave();
   }
 
-  /** A connection that is ended by the server: nothing more is read from it. */
-  end(): void {
-    this.#close();
+  /** Ends the connection from our side: no more is read, and what works is answered if that does not take long. */
+  leave(): void {
+    if (this.#state === 'leaving' || this.#state === 'closing') return;
+    this.#state = 'leaving';
+    this.#stopLineTimer();
+    this.#endSubscriptions();
+    this.#reading = true;
+    drain(this.#socket, this.#limits.lingerMs);
+    this.#endIfDone();
   }
 
-  #close(): void {
-    if (this.#closing) return;
-    this.#closing = true;
+  #endIfDone(): void {
+    const onlyWaits = this.#inFlight === this.#waits;
+    if (this.#state === 'leaving' && onlyWaits) this.#end();
+    // Reading is possible and has stopped: nothing is left to be read.
+    if (this.#state !== 'ended' || !this.#mayRead()) return;
+    if (this.#inFlight === 0) this.#end();
+    // Whoever cannot send any more cannot do any work, either; a killed worker looks like this, too.
+    else if (onlyWaits) this.#loseAgents();
+  }
+
+  #end(): void {
+    this.#state = 'closing';
+    this.#endSubscriptions();
     this.#flush();
     this.#socket.end();
-    // Closing with unread input would reset the connection and take our last words with it.
-    this.#socket.resume();
-    const linger = setTimeout(() => this.#socket.destroy(), this.#limits.lingerMs);
-    this.#socket.once('close', () => clearTimeout(linger));
   }
 
   #closed(): void {
-    this.#closing = true;
-    if (this.#lineTimer !== null) clearTimeout(this.#lineTimer);
+    this.#state = 'closing';
+    this.#stopLineTimer();
+    this.#endSubscriptions();
+    this.#gone.abort();
+    this.#loseAgents();
+    this.#hasRoom();
+  }
+
+  #endSubscriptions(): void {
     for (const subscription of this.subscriptions.values()) subscription.end();
     this.subscriptions.clear();
-    this.#gone.abort();
+  }
+
+  #loseAgents(): void {
     for (const acting of this.acting.values()) this.#onLost(acting);
-    this.#hasRoom();
+    this.acting.clear();
   }
 }
 
@@ -324,8 +363,20 @@ export interface Delivery {
   readonly undelivered: (() => void) | null;
 }
 
-function rateMessage(rateLimit: number): string {
-  return `this connection sends more than ${rateLimit} requests a second: wait, use more connections, or raise MCP_RATE_LIMIT`;
+/** Calls that a message asks for: one, or those of a batch of either kind. */
+function callsIn(message: Message): number {
+  if (message.kind === 'batch') return message.entries.length;
+  if (message.kind !== 'request' && message.kind !== 'notification') return 1;
+  const { method, params } = message;
+  return method === 'batch' && Array.isArray(params) ? Math.max(1, params.length) : 1;
+}
+
+function rateLimited(rateLimit: number, retryAfterMs: number): TurnedDown {
+  return {
+    refused: 'rate_limited',
+    message: `this connection sends more than ${rateLimit} requests a second: wait, use more connections, or raise MCP_RATE_LIMIT`,
+    data: { retryAfterMs },
+  };
 }
 
 function endpointOf({ localAddress = '', localPort = 0, localFamily }: Socket): string {

@@ -1,8 +1,9 @@
 /** The TCP listener: accepts connections up to a number, and closes them all at the end. */
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Log } from '../observe/log.ts';
 import { encodeError } from '../wire/jsonrpc.ts';
 import type { Dispatcher } from './dispatch.ts';
+import { drain } from './drain.ts';
 import type { ConnectionLimits } from './limits.ts';
 import { Session } from './session.ts';
 
@@ -33,16 +34,18 @@ export async function listenTcp(options: TcpOptions): Promise<TcpServer> {
   const { dispatcher, limits, log, now, onLost } = options;
   const sessions = new Set<Session>();
   let connected = 0;
+
+  const turnAway = (socket: Socket): void => {
+    const message = `the server has ${limits.connectionsMax} connections, which is the most: close some, or raise MCP_MAX_CONNECTIONS`;
+    log.debug({ from: socket.remoteAddress, detail: message }, 'refused');
+    const error = dispatcher.dialect.error({ refused: 'connection_limit', message, data: { retryAfterMs: 1000 } });
+    socket.on('error', () => {});
+    socket.end(`${encodeError('null', error)}\n`);
+    drain(socket, limits.lingerMs);
+  };
+
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    if (sessions.size >= limits.connectionsMax) {
-      const message = `the server has ${limits.connectionsMax} connections, which is the most: close some, or raise MCP_MAX_CONNECTIONS`;
-      const error = dispatcher.dialect.error({ refused: 'connection_limit', message, data: { retryAfterMs: 1000 } });
-      socket.on('error', () => {});
-      socket.setTimeout(limits.lingerMs, () => socket.destroy());
-      socket.end(`${encodeError('null', error)}\n`);
-      socket.resume();
-      return;
-    }
+    if (sessions.size >= limits.connectionsMax) return turnAway(socket);
     connected += 1;
     const own = log.child({ connection: connected });
     const session = new Session(socket, { dispatcher, limits, log: own, now, onLost });
@@ -69,7 +72,7 @@ export async function listenTcp(options: TcpOptions): Promise<TcpServer> {
     connections: () => sessions.size,
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const session of sessions) session.end();
+      for (const session of sessions) session.leave();
       await closed;
     },
   };

@@ -1,0 +1,170 @@
+/**
+ * Whole swarms at random: every event is checked against the invariants, and what happened can be replayed.
+ * SKEIN_SEED replays one seed.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { CommandBody } from '../../src/core/command.ts';
+import { restore, snapshot } from '../../src/core/snapshot.ts';
+import { assertRestores } from './invariants.ts';
+import { agentRequest, phase, SwarmUnderTest, taskRequest, Worker } from './swarm-under-test.ts';
+
+function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function walk(seed: number, steps: number): SwarmUnderTest {
+  const draw = random(seed);
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(draw() * from.length)]!;
+  const swarm = SwarmUnderTest.withSwarm({
+    maxAgents: 8,
+    limits: {
+      taskRetentionMs: 60_000,
+      endedTasksMax: 20,
+      closedAgentsMax: 10,
+      agentRetentionMs: 30_000,
+      inboxMessagesMax: 5,
+    },
+  });
+  swarm.draw = draw;
+  const workers: Worker[] = [];
+  const claims: { worker: Worker; claim: any }[] = [];
+  const capabilities = () => ['a', 'b', 'c'].filter(() => draw() < 0.5);
+  const may = (command: CommandBody & { requestId?: string }): any => {
+    const outcome = swarm.execute(command);
+    return 'refused' in outcome ? null : outcome.reply;
+  };
+
+  const moves: (() => void)[] = [
+    () => {
+      const spawn = may({
+        type: 'agent_spawn',
+        agent: agentRequest({ capabilities: capabilities(), runtime: pick(['command', 'external']) }),
+        limitsAsked: false,
+      });
+      if (spawn === null || draw() < 0.3) return;
+      const { life } = swarm.state.agents.get(spawn.agentId)!;
+      if (life.status === 'spawning') workers.push(swarm.join({ token: life.joinToken, maxConcurrent: pick([1, 2]) }));
+    },
+    () => {
+      const agent = pick([...swarm.state.agents.values()]);
+      if (agent?.life.status === 'offline') workers.push(swarm.join({ token: agent.life.resumeToken }));
+      if (agent?.life.status === 'spawning') workers.push(swarm.join({ token: agent.life.joinToken }));
+    },
+    () => {
+      const names = ['p', 'q', 'r', 's'].slice(0, 1 + Math.floor(draw() * 4));
+      const phases = names.map((name, index) =>
+        phase(name, {
+          dependencies: names.slice(0, index).filter(() => draw() < 0.5),
+          parallelism: pick([1, 1, 2, 3]),
+          aggregation: pick([null, 'all', 'first', 'majority_vote']),
+          requiredCapabilities: capabilities().slice(0, 1),
+        }),
+      );
+      may({
+        type: 'task_orchestrate',
+        task: taskRequest({
+          phases: draw() < 0.7 ? phases : null,
+          priority: pick(['critical', 'high', 'normal', 'low']),
+          timeoutMs: pick([1000, 20_000]),
+          deadlineMs: pick([null, 30_000, 500_000]),
+          failureThreshold: pick([null, 0, 0.5]),
+          consensusRequired: draw() < 0.2,
+        }),
+        ...(draw() < 0.3 && { requestId: `r${Math.floor(draw() * 20)}` }),
+      });
+    },
+    () => {
+      const worker = pick(workers);
+      if (worker === undefined) return;
+      const reply = may({ type: 'task_next', actor: worker.actor });
+      if (reply !== null && reply.assignment !== null) claims.push({ worker, claim: reply.assignment });
+    },
+    () => {
+      if (claims.length === 0) return;
+      const [{ worker, claim }] = claims.splice(Math.floor(draw() * claims.length), 1) as [
+        { worker: Worker; claim: any },
+      ];
+      const way = draw();
+      if (way < 0.6) may(worker.completing(claim, pick(['x', 'y', { vote: 'x' }])));
+      else if (way < 0.8)
+        may({
+          ...worker.claimed('task_fail', claim),
+          reason: 'x',
+          message: null,
+          details: null,
+          retryable: draw() < 0.7,
+          usage: null,
+        } as CommandBody);
+      else if (way < 0.9) may({ ...worker.claimed('task_release', claim), reason: null } as CommandBody);
+      else may({ type: 'claim_undelivered', assignmentId: claim.assignmentId, leaseToken: claim.leaseToken });
+    },
+    () => {
+      const held = pick(claims);
+      if (held !== undefined)
+        may({ ...held.worker.claimed('task_update', held.claim), progress: draw(), usage: null } as CommandBody);
+    },
+    () => {
+      const worker = pick(workers);
+      if (worker !== undefined && draw() < 0.5) may({ type: 'worker_lost', actor: worker.actor, reason: 'lost' });
+      else if (worker !== undefined && draw() < 0.2) may({ type: 'agent_stop', agentId: worker.agentId, reason: null });
+      else if (worker !== undefined && draw() < 0.2)
+        may({ type: 'worker_failed', agentId: worker.agentId, restarts: 0, reason: 'died' });
+    },
+    () => {
+      const task = pick([...swarm.state.tasks.values()]);
+      if (task !== undefined && draw() < 0.3) may({ type: 'task_cancel', taskId: task.id, reason: null });
+    },
+    () => {
+      const agent = pick([...swarm.state.agents.keys()]);
+      const worker = pick(workers);
+      if (agent !== undefined) may({ type: 'agent_message', from: null, to: agent, message: draw(), replyTo: null });
+      if (worker !== undefined && draw() < 0.5)
+        may({ type: 'message_ack', actor: worker.actor, upTo: Math.floor(draw() * 10) });
+    },
+    () => swarm.pass(Math.floor(draw() ** 3 * 40_000)),
+    () => {
+      if (draw() < 0.05) may({ type: 'recover' });
+    },
+  ];
+  for (let step = 0; step < steps; step += 1) pick(moves)();
+  return swarm;
+}
+
+const seeds =
+  process.env['SKEIN_SEED'] === undefined
+    ? Array.from({ length: 60 }, (_, index) => index + 1)
+    : [Number(process.env['SKEIN_SEED'])];
+
+test('random swarms keep the invariants, replay, and end every task once nothing holds them up', () => {
+  for (const seed of seeds) {
+    try {
+      const swarm = walk(seed, 400);
+      assertRestores(swarm.state);
+      assert.equal(snapshot(swarm.replayed()), snapshot(swarm.state), 'replay is the live state');
+      assert.equal(snapshot(restore(snapshot(swarm.state), swarm.limits)), snapshot(swarm.state));
+
+      // One able worker, and time: everything ends.
+      for (const agent of [...swarm.state.agents.values()])
+        swarm.execute({ type: 'agent_stop', agentId: agent.id, reason: null });
+      const able = [1, 2, 3].map(() => swarm.join({ capabilities: ['a', 'b', 'c'], maxConcurrent: 100 }));
+      for (let round = 0; round < 200 && swarm.state.indexes.liveTasks > 0; round += 1) {
+        for (const worker of able)
+          for (let claim = worker.next(); claim !== null; claim = worker.next()) worker.complete(claim, 'x');
+        swarm.pass(1000);
+      }
+      assert.equal(swarm.state.indexes.liveTasks, 0, 'every task has ended');
+    } catch (error) {
+      throw new Error(
+        `seed ${seed} fails: replay it with SKEIN_SEED=${seed} node --import tsx --test test/core/random-walk.test.ts`,
+        { cause: error },
+      );
+    }
+  }
+});

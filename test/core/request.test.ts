@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { SwarmUnderTest, taskRequest } from './swarm-under-test.ts';
+
+describe('a request id', () => {
+  test('gives the same answer and one effect', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const first = swarm.orchestrate({ description: 'once' }, 'r1');
+    swarm.join().next();
+    assert.deepEqual(swarm.orchestrate({ description: 'once' }, 'r1'), first);
+    assert.equal(swarm.state.tasks.size, 1);
+  });
+
+  test('used for something else is refused', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    swarm.orchestrate({ description: 'once' }, 'r1');
+    const other = swarm.refusal({
+      type: 'task_orchestrate',
+      task: taskRequest({ description: 'other' }),
+      requestId: 'r1',
+    });
+    assert.equal(other.refused, 'request_id_reused');
+    assert.equal(swarm.refusal({ type: 'swarm_destroy', requestId: 'r1' }).refused, 'request_id_reused');
+  });
+
+  test('of a refused request is free: nothing happened', () => {
+    const swarm = SwarmUnderTest.withSwarm({ maxAgents: 1 });
+    const worker = swarm.join();
+    const spawn = {
+      type: 'swarm_join',
+      token: null,
+      name: null,
+      agentType: null,
+      capabilities: null,
+      maxConcurrent: null,
+      leaseMs: null,
+      requestId: 'r',
+    } as const;
+    assert.equal(swarm.refusal(spawn).refused, 'swarm_full');
+    swarm.ask({ type: 'swarm_leave', actor: worker.actor, reason: null });
+    swarm.ask(spawn);
+  });
+
+  test('gives a claim again while it lasts, and says so when it is over', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const worker = swarm.join();
+    swarm.orchestrate({ input: 'big' });
+    const next = { type: 'task_next', actor: worker.actor, requestId: 'n1' } as const;
+    const claim = swarm.ask(next).assignment;
+    assert.deepEqual(swarm.ask(next).assignment, claim);
+    worker.complete(claim);
+    assert.equal(swarm.refusal(next).refused, 'lease_lost');
+  });
+
+  test('of an empty answer is not remembered: asking again may find something', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const worker = swarm.join();
+    const next = { type: 'task_next', actor: worker.actor, requestId: 'n1' } as const;
+    assert.equal(swarm.ask(next).assignment, null);
+    swarm.orchestrate();
+    assert.notEqual(swarm.ask(next).assignment, null);
+  });
+
+  test('of a join whose reply was lost lets the next connection take its place', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const join = {
+      type: 'swarm_join',
+      token: null,
+      name: 'x',
+      agentType: null,
+      capabilities: null,
+      maxConcurrent: null,
+      leaseMs: null,
+      requestId: 'j',
+    } as const;
+    const first = swarm.ask(join);
+    swarm.ask({ type: 'worker_lost', actor: first, reason: 'connection closed' });
+    const second = swarm.ask(join);
+    assert.deepEqual([second.agentId, second.joins], [first.agentId, 2]);
+    assert.equal(swarm.state.agents.size, 1);
+  });
+
+  test('is forgotten after a while', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    swarm.orchestrate({}, 'r1');
+    swarm.pass(swarm.limits.requestIdMs + 1);
+    swarm.orchestrate({}, 'r2');
+    assert.deepEqual([...swarm.state.requests.keys()], ['r2']);
+    swarm.orchestrate({}, 'r1');
+    assert.equal(swarm.state.tasks.size, 3);
+  });
+});
+
+describe('a message', () => {
+  test('stays in the inbox until it is acknowledged, in order', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const [a, b] = [swarm.join(), swarm.join()];
+    const send = (message: string) =>
+      swarm.ask({ type: 'agent_message', from: a.actor, to: b.agentId, message, replyTo: null });
+    const read = (after = 0) => swarm.ask({ type: 'message_next', actor: b.actor, after, limit: 10 });
+    send('1');
+    send('2');
+    assert.equal(swarm.ask({ type: 'task_next', actor: b.actor }).pending.messages, 2);
+    assert.deepEqual(
+      read().messages.map((of: any) => [of.message, of.from]),
+      [
+        ['1', a.agentId],
+        ['2', a.agentId],
+      ],
+    );
+    assert.deepEqual(
+      read(1).messages.map((of: any) => of.message),
+      ['2'],
+    );
+    assert.equal(swarm.ask({ type: 'message_ack', actor: b.actor, upTo: 1 }).acknowledged, 1);
+    send('3');
+    assert.deepEqual(
+      read().messages.map((of: any) => of.message),
+      ['2', '3'],
+    );
+  });
+
+  test('a full inbox, a closed receiver and an unknown one are refused', () => {
+    const swarm = SwarmUnderTest.withSwarm({ limits: { inboxMessagesMax: 1 } });
+    const worker = swarm.join();
+    const send = (to: string) => ({ type: 'agent_message', from: null, to, message: 1, replyTo: null }) as const;
+    swarm.ask(send(worker.agentId));
+    assert.equal(swarm.refusal(send(worker.agentId)).refused, 'inbox_full');
+    assert.equal(swarm.refusal(send('agent_x')).refused, 'agent_not_found');
+    swarm.ask({ type: 'swarm_leave', actor: worker.actor, reason: null });
+    assert.equal(swarm.refusal(send(worker.agentId)).refused, 'agent_closed');
+  });
+});

@@ -1,0 +1,260 @@
+/** A swarm without a server: the core with a clock, ids and chance of the test's own. */
+import assert from 'node:assert/strict';
+import type { AgentRequest, Command, CommandBody, TaskRequest } from '../../src/core/command.ts';
+import { execute, type Outcome } from '../../src/core/decide.ts';
+import type { Event } from '../../src/core/event.ts';
+import { createState, evolve } from '../../src/core/evolve.ts';
+import { nextDue } from '../../src/core/index.ts';
+import { defaultLimits, type Limits } from '../../src/core/limits.ts';
+import { isRefusal, type Refusal } from '../../src/core/refusal.ts';
+import type { Effect, World } from '../../src/core/rule.ts';
+import { snapshot } from '../../src/core/snapshot.ts';
+import type { State } from '../../src/core/state.ts';
+import { assertInvariants } from './invariants.ts';
+
+export const epoch = Date.UTC(2026, 0, 1);
+
+export class SwarmUnderTest {
+  readonly limits: Limits;
+  readonly events: Event[] = [];
+  state: State;
+  effects: Effect[] = [];
+  now = epoch;
+  /** What chance brings next. */
+  draw = (): number => 0.5;
+  #minted = 0;
+
+  constructor(limits: Partial<Limits> = {}) {
+    this.limits = { ...defaultLimits, ...limits };
+    this.state = createState(this.limits);
+  }
+
+  static withSwarm(
+    options: {
+      readonly limits?: Partial<Limits>;
+      readonly maxAgents?: number;
+      readonly consensusThreshold?: number;
+    } = {},
+  ): SwarmUnderTest {
+    const swarm = new SwarmUnderTest(options.limits);
+    swarm.ask({
+      type: 'swarm_init',
+      swarmId: 'swarm_1',
+      name: null,
+      topology: 'mesh',
+      maxAgents: options.maxAgents ?? 100,
+      consensusThreshold: options.consensusThreshold ?? 0.7,
+      strategy: 'adaptive',
+      initialAgents: [],
+    });
+    return swarm;
+  }
+
+  get world(): World {
+    return {
+      now: this.now,
+      id: (kind) => `${kind}_${++this.#minted}`,
+      secret: () => `secret_${++this.#minted}`,
+      draw: () => this.draw(),
+      keep: (json) => ({ json }),
+    };
+  }
+
+  /** Every event is checked, every commit replays. */
+  execute(command: Command): Outcome {
+    const outcome = execute(this.state, command, this.world, (payload) => ('json' in payload ? payload.json : payload));
+    if (!isRefusal(outcome)) {
+      this.events.push(...outcome.events);
+      this.effects.push(...outcome.effects);
+    }
+    assertInvariants(this.state);
+    return outcome;
+  }
+
+  /** The reply, as it would be sent; throws when the command is refused. */
+  ask(command: CommandBody & { readonly requestId?: string }): any {
+    const outcome = this.execute(command);
+    if (isRefusal(outcome)) throw new Error(`${command.type} was refused: ${outcome.refused}: ${outcome.message}`);
+    return JSON.parse(JSON.stringify(outcome.reply));
+  }
+
+  refusal(command: CommandBody & { readonly requestId?: string }): Refusal {
+    const before = snapshot(this.state);
+    const outcome = this.execute(command);
+    assert.ok(isRefusal(outcome), `${command.type} was not refused`);
+    assert.equal(snapshot(this.state), before, 'a refusal changes nothing');
+    return outcome;
+  }
+
+  /** Lets time pass, with every timer going off when it is due. */
+  pass(ms: number): void {
+    const until = this.now + ms;
+    for (let due = nextDue(this.state); due !== null && due <= until; due = nextDue(this.state)) {
+      this.now = Math.max(this.now, due);
+      this.ask({ type: 'timers_due', most: this.limits.timersMax });
+      if (this.effects.some((effect) => effect.kind === 'forget_swarm')) break;
+    }
+    this.now = until;
+  }
+
+  /** The state that the events alone lead to. */
+  replayed(): State {
+    const state = createState(this.limits);
+    for (const event of this.events) evolve(state, JSON.parse(JSON.stringify(event)) as Event);
+    return state;
+  }
+
+  types(): string[] {
+    return this.events.map((event) => event.type);
+  }
+
+  // ---- shorthands
+
+  join(
+    options: Partial<{
+      agentType: string;
+      capabilities: string[];
+      maxConcurrent: number;
+      token: string;
+      leaseMs: number;
+      name: string;
+    }> = {},
+  ): Worker {
+    const reply = this.ask({
+      type: 'swarm_join',
+      token: options.token ?? null,
+      name: options.name ?? null,
+      agentType: options.agentType ?? null,
+      capabilities: options.capabilities ?? null,
+      maxConcurrent: options.maxConcurrent ?? null,
+      leaseMs: options.leaseMs ?? null,
+    });
+    return new Worker(this, reply.agentId, reply.joins, reply.resumeToken);
+  }
+
+  orchestrate(task: Partial<TaskRequest> = {}, requestId?: string): any {
+    return this.ask({
+      type: 'task_orchestrate',
+      task: taskRequest(task),
+      ...(requestId !== undefined && { requestId }),
+    });
+  }
+
+  task(taskId: string): any {
+    return this.ask({ type: 'task_status', taskId });
+  }
+
+  results(taskId: string): any {
+    return this.ask({ type: 'task_results', taskId });
+  }
+}
+
+/** An agent's worker: what it holds, it holds through here. */
+export class Worker {
+  readonly swarm: SwarmUnderTest;
+  readonly agentId: string;
+  readonly joins: number;
+  readonly resumeToken: string;
+
+  constructor(swarm: SwarmUnderTest, agentId: string, joins: number, resumeToken: string) {
+    this.swarm = swarm;
+    this.agentId = agentId;
+    this.joins = joins;
+    this.resumeToken = resumeToken;
+  }
+
+  get actor(): { agentId: string; joins: number } {
+    return { agentId: this.agentId, joins: this.joins };
+  }
+
+  next(): any {
+    return this.swarm.ask({ type: 'task_next', actor: this.actor }).assignment;
+  }
+
+  update(claim: any, progress?: any): any {
+    return this.swarm.ask({ ...this.claimed('task_update', claim), progress, usage: null } as CommandBody);
+  }
+
+  completing(claim: any, result: any = null, vote?: any): CommandBody {
+    return { ...this.claimed('task_complete', claim), result, vote, usage: null } as CommandBody;
+  }
+
+  complete(claim: any, result: any = null, vote?: any): any {
+    return this.swarm.ask(this.completing(claim, result, vote));
+  }
+
+  fail(claim: any, reason = 'exit_code', retryable = true): any {
+    return this.swarm.ask({
+      ...this.claimed('task_fail', claim),
+      reason,
+      message: null,
+      details: null,
+      retryable,
+      usage: null,
+    } as CommandBody);
+  }
+
+  release(claim: any): any {
+    return this.swarm.ask({ ...this.claimed('task_release', claim), reason: null } as CommandBody);
+  }
+
+  lost(): void {
+    this.swarm.ask({ type: 'worker_lost', actor: this.actor, reason: 'connection closed' });
+  }
+
+  claimed(type: string, claim: any): object {
+    return { type, actor: this.actor, assignmentId: claim.assignmentId, leaseToken: claim.leaseToken };
+  }
+}
+
+export function taskRequest(task: Partial<TaskRequest>): TaskRequest {
+  return {
+    description: 'a task',
+    priority: 'normal',
+    strategy: null,
+    input: undefined,
+    requiredCapabilities: [],
+    agentType: null,
+    parallelism: null,
+    phases: null,
+    aggregation: null,
+    consensusRequired: false,
+    consensusThreshold: null,
+    failureThreshold: null,
+    voteKey: null,
+    retry: { kind: 'exponential_backoff', maxAttempts: 3, initialMs: 100, maxMs: 30_000 },
+    timeoutMs: 300_000,
+    deadlineMs: 86_400_000,
+    ...task,
+  };
+}
+
+export function phase(
+  name: string,
+  more: Partial<NonNullable<TaskRequest['phases']>[number]> = {},
+): NonNullable<TaskRequest['phases']>[number] {
+  return {
+    name,
+    description: null,
+    dependencies: [],
+    requiredCapabilities: null,
+    agentType: null,
+    parallelism: null,
+    aggregation: null,
+    timeoutMs: null,
+    input: undefined,
+    ...more,
+  };
+}
+
+export function agentRequest(more: Partial<AgentRequest> = {}): AgentRequest {
+  return {
+    agentType: 'worker',
+    name: null,
+    capabilities: [],
+    config: {},
+    runtime: 'external',
+    maxConcurrent: 1,
+    ...more,
+  };
+}
