@@ -11,7 +11,7 @@ import type { Event } from './core/event.ts';
 import { defaultLimits, type Limits } from './core/limits.ts';
 import { plain } from './dialects/plain.ts';
 import { CommandHost } from './hosts/command.ts';
-import { openDataDir } from './journal/data-dir.ts';
+import { openDataDir } from './store/data-dir.ts';
 import { lmdbJournal } from './journal/lmdb.ts';
 import type { Bank, BankLimits } from './memory/bank.ts';
 import { lmdbBank } from './memory/lmdb.ts';

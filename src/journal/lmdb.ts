@@ -10,7 +10,7 @@
  *   blobs      [swarm, id]                   -> payload
  */
 import { Buffer } from 'node:buffer';
-import type { LmdbStore } from './lmdb-store.ts';
+import type { LmdbStore } from '../store/lmdb-store.ts';
 import {
   emptyHead,
   eventsMaxDefault,

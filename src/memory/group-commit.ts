@@ -50,7 +50,7 @@ export function groupCommit(store: TextStore, name: string): GroupCommit {
   function write(key: string, text: string | null): void {
     if (!filling) {
       filling = newGroup();
-      commit();
+      if (!writing) commit();
     }
     filling.writes.set(key, text);
   }

@@ -4,7 +4,7 @@
  * acknowledged, and at the end, when all has been closed again, a `Report`.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { openDataDir } from '../../src/journal/data-dir.ts';
+import { openDataDir } from '../../src/store/data-dir.ts';
 import { emptyHead } from '../../src/journal/journal.ts';
 import { lmdbJournal } from '../../src/journal/lmdb.ts';
 import type { NumberedEvent } from './conformance.ts';

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { openDataDir } from '../../src/journal/data-dir.ts';
+import { openDataDir } from '../../src/store/data-dir.ts';
 import { lmdbJournal } from '../../src/journal/lmdb.ts';
 import type { Report } from './appender.ts';
 import { append, numbers, type NumberedEvent } from './conformance.ts';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { openDataDir, type LmdbStore } from '../../src/journal/data-dir.ts';
+import { openDataDir, type LmdbStore } from '../../src/store/data-dir.ts';
 import { emptyHead } from '../../src/journal/journal.ts';
 import { lmdbJournal } from '../../src/journal/lmdb.ts';
 import { append, event, journalConformance, numbers, type NumberedEvent } from './conformance.ts';

@@ -8,7 +8,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { openDataDir } from '../../src/journal/data-dir.ts';
+import { openDataDir } from '../../src/store/data-dir.ts';
 
 const holderFile = fileURLToPath(new URL('holder.ts', import.meta.url));
 

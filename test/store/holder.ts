@@ -3,7 +3,7 @@
  * says `held` or the reason why not. It never closes the directory; it ends by itself when its standard input does.
  */
 import { once } from 'node:events';
-import { openDataDir } from '../../src/journal/data-dir.ts';
+import { openDataDir } from '../../src/store/data-dir.ts';
 
 process.stdout.write('ready\n');
 await once(process.stdin, 'data');
