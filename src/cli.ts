@@ -1,7 +1,12 @@
 #!/usr/bin/env node
 /** The command line. Each subcommand is a file of `commands/`; this one only knows their names. */
 import { Command } from 'commander';
+import { addCall } from './commands/call.ts';
+import { addPing } from './commands/ping.ts';
+import { addRun } from './commands/run.ts';
 import { addServe } from './commands/serve.ts';
+import { addStatus } from './commands/status.ts';
+import { addWorker } from './commands/worker.ts';
 import { version } from './spec.ts';
 
 const program = new Command('skein')
@@ -10,5 +15,10 @@ const program = new Command('skein')
   .showHelpAfterError('(skein --help shows what there is)');
 
 addServe(program);
+addWorker(program);
+addRun(program);
+addCall(program);
+addStatus(program);
+addPing(program);
 
 await program.parseAsync();

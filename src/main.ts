@@ -107,7 +107,10 @@ export async function serve(
       swarmsMax,
     },
     starter: host,
-    onForget: (swarmId) => void bank.clear(swarmId),
+    onForget: async (swarmId) => {
+      const cleared = await bank.clear(swarmId);
+      return cleared === undefined;
+    },
     onFatal,
   });
 

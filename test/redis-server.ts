@@ -36,17 +36,23 @@ export async function startRedis(
   }
 
   async function kill(): Promise<void> {
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
     child.kill('SIGKILL');
     await exited;
   }
 
-  t.after(async () => {
+  async function end(): Promise<void> {
     await kill();
     rmSync(dir, { recursive: true, force: true });
+  }
+
+  t.after(end);
+  // Without a test there is nothing whose end would call back.
+  await start().catch(async (error: unknown) => {
+    await end();
+    throw error;
   });
-  await start();
   return { port, url: `redis://127.0.0.1:${port}`, signal: (signal) => void child?.kill(signal), kill, start };
 }
 

@@ -41,10 +41,13 @@ export interface CoordinatorOptions {
     readonly swarmsMax: number;
   };
   readonly starter: AgentStarter;
-  /** Removes what others keep of a swarm, such as its memory bank. */
-  readonly onForget: (swarmId: string) => void;
+  /** Removes what others keep of a swarm, such as its memory bank; false: that has to be tried again. */
+  readonly onForget: (swarmId: string) => Promise<boolean>;
   readonly onFatal: (error: unknown) => void;
 }
+
+/** When a swarm that could not be forgotten is tried again. */
+const forgetAgainMs = 60_000;
 
 export class Coordinator {
   readonly #options: CoordinatorOptions;
@@ -189,11 +192,18 @@ export class Coordinator {
         this.#options.starter.stop(effect.agentId);
         break;
       case 'forget_swarm':
-        this.#drop(swarmId);
-        this.#options.onForget(swarmId);
-        this.#options.journal.forget(swarmId).catch(this.#options.onFatal);
+        this.#forget(swarmId).catch(this.#options.onFatal);
         break;
     }
+  }
+
+  /** The journal goes last: as long as it is there, what else is left of the swarm can be found. */
+  async #forget(swarmId: string): Promise<void> {
+    const { journal, clock, onForget } = this.#options;
+    if (await onForget(swarmId)) {
+      this.#drop(swarmId);
+      await journal.forget(swarmId);
+    } else this.#alarm.set(swarmId, clock.now() + forgetAgainMs);
   }
 
   #drop(swarmId: string): void {

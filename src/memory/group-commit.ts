@@ -5,7 +5,7 @@
  *   nothing of it, and never one without those before it.
  * - Reads see every write, also those that are not on disk yet. So whoever answers from what was read waits for
  *   `settled()` first: then no crash can take the answer back.
- * - A commit that fails is the end: nothing is written from then on, and nothing settles well.
+ * - A commit that fails, also somebody else's, is the end: nothing is written from then on, and nothing settles well.
  *
  * Keys are held as strings of one character (0 to 255) per byte, which sort as the bytes do.
  */
@@ -18,6 +18,8 @@ export interface TextStore {
   textsByBytes(name: string): Database<string, Buffer>;
   /** Runs `action`, which puts and removes, when a commit is put together; resolves when that commit is on disk. */
   write(scope: string, action: () => void): Promise<void>;
+  /** Resolves when anybody's commit has failed. */
+  readonly failed: Promise<unknown>;
 }
 
 export interface GroupCommit {
@@ -46,6 +48,7 @@ export function groupCommit(store: TextStore, name: string): GroupCommit {
   let filling: Group | undefined;
   let writing: Group | undefined;
   let failed = false;
+  void store.failed.then(() => (failed = true));
 
   function write(key: string, text: string | null): void {
     if (!filling) {

@@ -47,7 +47,10 @@ async function coordinatorOn(
       swarmsMax: 3,
     },
     starter: { start: (order) => void started.push(order), stop: () => {} },
-    onForget: (swarmId) => void forgotten.push(swarmId),
+    onForget: async (swarmId) => {
+      forgotten.push(swarmId);
+      return forgotten.length > 1;
+    },
     onFatal: (error) => void failures.push(error),
   });
   await coordinator.open();
@@ -303,6 +306,9 @@ describe('timers', () => {
     await bench.ask({ type: 'swarm_destroy' });
     await bench.clock.pass(defaultLimits.swarmRetentionMs);
     assert.deepEqual(bench.forgotten, [bench.swarmId]);
+    await bench.ask({ type: 'swarm_status', topology: false, performance: false });
+    await bench.clock.pass(60_000);
+    assert.deepEqual(bench.forgotten, [bench.swarmId, bench.swarmId], 'what could not be removed is tried again');
     await assert.rejects(bench.ask({ type: 'swarm_status', topology: false, performance: false }), {
       refused: 'swarm_not_found',
     });

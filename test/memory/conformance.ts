@@ -22,6 +22,9 @@ const roomy: BankLimits = { memoryKeysMax: 100_000, memoryBytesMax: 1e9, request
 const longMs = 600_000;
 const shortMs = 30;
 
+/** Thousands of values can be stored within it. If a slow machine cannot, the test passes without its point. */
+const mediumMs = 500;
+
 export function bankConformance(name: string, open: (t: TestContext, limits: BankLimits) => Promise<OpenBank>): void {
   describe(`memory bank on ${name}`, () => {
     const check = (what: string, run: (opened: OpenBank) => Promise<void>, limits?: Partial<BankLimits>): void => {
@@ -300,6 +303,20 @@ export function bankConformance(name: string, open: (t: TestContext, limits: Ban
       { memoryKeysMax: 2_500 },
     );
 
+    check(
+      'one big value can take the place of thousands of small ones that have expired',
+      async ({ bank, swarmId, pass }) => {
+        const small = Array.from({ length: 3_500 }, (_, i) => address(swarmId, `${1_000 + i}`));
+        for (const answer of await Promise.all(small.map((at) => bank.put(at, '123456', { ttlMs: mediumMs }))))
+          ok(answer);
+        await pass(mediumMs);
+        ok(await bank.put(address(swarmId, 'big'), 'x'.repeat(34_000), {}));
+        assert.deepEqual(await bank.usage(swarmId), { keys: 1, bytes: 34_003 });
+        refused(await bank.put(address(swarmId, 'more'), 'x'.repeat(1_000), {}), 'memory_quota', { bytes: 34_003 });
+      },
+      { memoryBytesMax: 35_000 },
+    );
+
     check('a swarm over a lowered limit can shrink but not grow', async ({ bank, swarmId, reopen }) => {
       for (const key of ['a', 'b']) ok(await bank.put(address(swarmId, key), '"123456"', {}));
       const limited = await reopen({ ...roomy, memoryKeysMax: 1, memoryBytesMax: 5 });
@@ -442,6 +459,13 @@ export function bankConformance(name: string, open: (t: TestContext, limits: Ban
         ],
       ];
       for (const [call, message] of invalid) await assert.rejects(call, { name: 'RangeError', message });
+    });
+
+    check('closing waits for the calls before it', async ({ bank, swarmId, reopen }) => {
+      const stored = bank.put(address(swarmId, 'k'), '1', {});
+      const again = await reopen();
+      ok(await stored);
+      assert.equal(((await again.get(address(swarmId, 'k'))) as Entry).value, '1');
     });
 
     check('a closed bank refuses', async ({ bank, swarmId }) => {

@@ -7,12 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test, type TestContext } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { Database } from 'lmdb';
 import type { Bank, BankLimits, Entry, ListPage, Stored, Usage } from '../../src/memory/bank.ts';
 import type { TextStore } from '../../src/memory/group-commit.ts';
 import { lmdbBank } from '../../src/memory/lmdb.ts';
+import { openDataDir } from '../../src/store/data-dir.ts';
 import { address, bankConformance, keys, ok, refused } from './conformance.ts';
-import { openEnvironment, plainStore, type Environment } from './plain-store.ts';
 
 const limits: BankLimits = { memoryKeysMax: 1_000, memoryBytesMax: 1e6, requestIdMs: 60_000 };
 const swarmId = 'swarm_1';
@@ -21,28 +23,20 @@ const k = address(swarmId, 'k');
 bankConformance('lmdb', async (t, limits) => {
   const dir = temporaryDirectory(t);
   const clock = fakeClock();
-  let environment = openEnvironment(dir);
-  let bank = lmdbBank(plainStore(environment), { limits, clock });
-  const close = async (): Promise<void> => {
-    await bank.close();
-    await environment.close();
-  };
-  t.after(close);
+  const first = await open(t, limits, dir, clock);
   return {
-    bank,
+    bank: first.bank,
     swarmId,
     async reopen(newLimits = limits) {
-      await close();
-      environment = openEnvironment(dir);
-      bank = lmdbBank(plainStore(environment), { limits: newLimits, clock });
-      return bank;
+      await first.close();
+      return (await open(t, newLimits, dir, clock)).bank;
     },
     pass: async (ms) => clock.advance(ms),
   };
 });
 
 test('a value is live up to, but not at, its expiry', async (t) => {
-  const { bank, clock } = open(t);
+  const { bank, clock } = await open(t);
   const { expiresAt } = ok(await bank.put(k, '1', { ttlMs: 1_000, requestId: 'r' })) as Stored;
   assert.equal(expiresAt, clock.now() + 1_000);
   clock.advance(999);
@@ -55,7 +49,7 @@ test('a value is live up to, but not at, its expiry', async (t) => {
 });
 
 test('a value whose alarm has not rung yet is gone all the same', async (t) => {
-  const { bank, clock } = open(t, { ...limits, memoryKeysMax: 1 });
+  const { bank, clock } = await open(t, { ...limits, memoryKeysMax: 1 });
   ok(await bank.put(k, '1', { ttlMs: 1_000 }));
   clock.jump(1_000);
   assert.equal(await bank.get(k), null);
@@ -66,7 +60,7 @@ test('a value whose alarm has not rung yet is gone all the same', async (t) => {
 });
 
 test('what expires while its own commit is under way leaves the quota at once', async (t) => {
-  const { bank, clock } = open(t, { ...limits, memoryKeysMax: 1 });
+  const { bank, clock } = await open(t, { ...limits, memoryKeysMax: 1 });
   const first = bank.put(k, '1', { ttlMs: 10 });
   clock.jump(10);
   const second = bank.put(address(swarmId, 'other'), '2', {});
@@ -75,19 +69,31 @@ test('what expires while its own commit is under way leaves the quota at once', 
   assert.deepEqual(await keys(bank, swarmId), ['other']);
 });
 
+test('a late alarm for an expired request leaves the one that came after it alone', async (t) => {
+  const { bank, clock } = await open(t);
+  ok(await bank.put(k, '1', { requestId: 'r' }));
+  clock.jump(limits.requestIdMs);
+  const { version } = ok(await bank.put(k, '2', { requestId: 'r' })) as Stored;
+  clock.advance(0);
+  assert.equal((ok(await bank.put(k, '2', { requestId: 'r' })) as Stored).version, version);
+});
+
 test('one alarm, for the earliest expiry, removes what has expired from the store', async (t) => {
-  const { bank, clock, environment } = open(t);
+  const { bank, clock, texts } = await open(t);
   const records = async (): Promise<string[]> => {
     await bank.usage(swarmId);
-    return Array.from(environment.texts.getKeys(), (key) => key.toString('latin1', 0, 1)).sort();
+    return Array.from(texts().getKeys(), (key) => key.toString('latin1', 0, 1)).sort();
   };
   ok(await bank.put(address(swarmId, 'late'), '1', { ttlMs: 3_000 }));
   ok(await bank.put(address(swarmId, 'early'), '1', { ttlMs: 1_000 }));
   ok(await bank.put(address(swarmId, 'never'), '1', {}));
+  ok(await bank.put(address(swarmId, 'deleted'), '1', { ttlMs: 500 }));
+  ok(await bank.delete(address(swarmId, 'deleted'), {}));
   ok(await bank.put(address(swarmId, 'late'), '2', { ttlMs: 2_000, requestId: 'r' }));
   assert.equal(clock.alarms(), 1);
   assert.equal((await records()).join(''), 'mmmrsvvvxxx');
-  clock.advance(1_000);
+  clock.advance(500);
+  clock.advance(500);
   assert.equal((await records()).join(''), 'mmrsvvxx');
   assert.equal(clock.alarms(), 1);
   clock.advance(1_000);
@@ -102,13 +108,13 @@ test('one alarm, for the earliest expiry, removes what has expired from the stor
 test('the alarm is set again after a restart, and thousands that are due are removed in steps', async (t) => {
   const dir = temporaryDirectory(t);
   const clock = fakeClock();
-  const before = open(t, { ...limits, memoryKeysMax: 5_000 }, dir, clock);
+  const before = await open(t, { ...limits, memoryKeysMax: 5_000 }, dir, clock);
   const many = Array.from({ length: 2_500 }, (_, i) => address(swarmId, `${i}`));
   await Promise.all(many.map((at) => before.bank.put(at, '1', { ttlMs: 1_000 })));
   await before.close();
   clock.jump(5_000);
 
-  const { bank, environment } = open(t, limits, dir, clock);
+  const { bank, texts } = await open(t, limits, dir, clock);
   assert.equal(clock.alarms(), 1);
   let steps = 0;
   while (clock.alarms() > 0) {
@@ -118,13 +124,13 @@ test('the alarm is set again after a restart, and thousands that are due are rem
   assert.equal(steps, 3);
   await bank.close();
   assert.deepEqual(
-    Array.from(environment.texts.getKeys(), (key) => key.toString('latin1')),
+    Array.from(texts().getKeys(), (key) => key.toString('latin1')),
     ['s\u0007swarm_1'],
   );
 });
 
 test('no answer leaves before what it tells of is on disk', async (t) => {
-  const { bank, hold } = open(t);
+  const { bank, hold } = await open(t);
   ok(await bank.put(k, '1', {}));
   const release = hold();
   const order: string[] = [];
@@ -158,17 +164,29 @@ test('no answer leaves before what it tells of is on disk', async (t) => {
 });
 
 test('what is written during a commit goes into one next commit', async (t) => {
-  const { bank, commits } = open(t);
-  const all = [];
-  for (let i = 0; i < 100; i++) all.push(bank.put(address(swarmId, `${i}`), '1', {}));
-  await all[0];
-  for (let i = 0; i < 100; i++) all.push(bank.put(address(swarmId, `${i}`), '2', {}));
-  await Promise.all(all);
+  const { bank, commits, hold } = await open(t);
+  const many = Array.from({ length: 100 }, (_, i) => address(swarmId, `${i}`));
+  const release = hold();
+  const first = many.map((at) => bank.put(at, '1', {}));
+  while (commits() === 0) await nextTurn();
+  const second = many.slice(0, 50).map((at) => bank.put(at, '2', {}));
+  second.push(...many.slice(50).map((at) => bank.put(at, '3', {})));
+  const listed = bank.list(swarmId, '', { prefix: '', limit: 1_000 });
+  for (let turn = 0; turn < 10; turn++) await nextTurn();
+  assert.equal(commits(), 1);
+  release();
+  for (const answer of await Promise.all([...first, ...second])) ok(answer);
   assert.equal(commits(), 2);
+  const { entries } = ok(await listed) as ListPage;
+  assert.deepEqual(
+    entries.map((entry) => entry.key),
+    many.map((at) => at.key).sort(),
+  );
+  assert.ok(entries.every((entry) => entry.version > 100));
 });
 
 test('a failed commit is fail-stop: what it held is in doubt, everything later is refused', async (t) => {
-  const { bank, fail } = open(t);
+  const { bank, fail } = await open(t);
   ok(await bank.put(k, '1', {}));
   fail();
   const [put, conflict, got] = await Promise.all([
@@ -187,6 +205,16 @@ test('a failed commit is fail-stop: what it held is in doubt, everything later i
   refused((await bank.clear(swarmId)) as object, 'memory_unavailable');
 });
 
+test('a commit of somebody else that fails stops the bank too', async (t) => {
+  const { bank, stop } = await open(t);
+  ok(await bank.put(k, '1', {}));
+  stop();
+  await nextTurn();
+  assert.equal(bank.available(), false);
+  refused((await bank.get(k))!, 'memory_unavailable');
+  refused(await bank.put(k, '2', {}), 'memory_unavailable', { definite: true });
+});
+
 test('kill -9 at any time leaves values, order, usage and versions in agreement, and loses nothing acknowledged', async (t) => {
   const dir = temporaryDirectory(t);
   const writer = fileURLToPath(new URL('writer.ts', import.meta.url));
@@ -203,7 +231,7 @@ test('kill -9 at any time leaves values, order, usage and versions in agreement,
     }
     assert.deepEqual(await exited, [null, 'SIGKILL']);
 
-    const { bank, close } = open(t, limits, dir);
+    const { bank, close } = await open(t, limits, dir);
     let highest = 0;
     for (const [key, { version }] of acknowledged) {
       const entry = ok((await bank.get(address(swarmId, key)))!) as Entry;
@@ -227,40 +255,50 @@ test('kill -9 at any time leaves values, order, usage and versions in agreement,
 interface Opened {
   readonly bank: Bank;
   readonly clock: FakeClock;
-  readonly environment: Environment;
+  /** The bank's records. */
+  readonly texts: () => Database<string, Buffer>;
   readonly close: () => Promise<void>;
-  /** Commits wait until the result is called. */
+  /** Commits are made, but nobody is told until the result is called. */
   readonly hold: () => () => void;
   /** The next commit fails, and all after it. */
   readonly fail: () => void;
+  /** The store says that a commit has failed. */
+  readonly stop: () => void;
   readonly commits: () => number;
 }
 
-function open(t: TestContext, bankLimits = limits, dir = temporaryDirectory(t), clock = fakeClock()): Opened {
-  const environment = openEnvironment(dir);
-  const plain = plainStore(environment);
+async function open(
+  t: TestContext,
+  bankLimits = limits,
+  dir = temporaryDirectory(t),
+  clock = fakeClock(),
+): Promise<Opened> {
+  const dataDir = await openDataDir(dir);
+  let texts!: Database<string, Buffer>;
   let gate = Promise.resolve();
   let failing = false;
+  let stop!: () => void;
   let commits = 0;
   const store: TextStore = {
-    ...plain,
+    textsByBytes: (name) => (texts = dataDir.textsByBytes(name)),
+    failed: new Promise<void>((resolve) => (stop = resolve)),
     async write(scope, action) {
-      await gate;
       if (failing) throw new Error('no space left on device');
+      await dataDir.write(scope, action);
       commits++;
-      await plain.write(scope, action);
+      await gate;
     },
   };
   const bank = lmdbBank(store, { limits: bankLimits, clock });
   const close = async (): Promise<void> => {
     await bank.close();
-    await environment.close();
+    await dataDir.close();
   };
   t.after(close);
   return {
     bank,
     clock,
-    environment,
+    texts: () => texts,
     close,
     hold() {
       let release!: () => void;
@@ -268,6 +306,7 @@ function open(t: TestContext, bankLimits = limits, dir = temporaryDirectory(t), 
       return release;
     },
     fail: () => (failing = true),
+    stop: () => stop(),
     commits: () => commits,
   };
 }

@@ -1,12 +1,12 @@
 /** Stores, with and without ttl, deletes and tells of each store that was acknowledged, until it is killed. */
-import { lmdbBank } from '../../src/memory/lmdb.ts';
 import { isRefusal } from '../../src/core/refusal.ts';
+import { lmdbBank } from '../../src/memory/lmdb.ts';
+import { openDataDir } from '../../src/store/data-dir.ts';
 import { address } from './conformance.ts';
-import { openEnvironment, plainStore } from './plain-store.ts';
 
 const clock = { now: Date.now, after: () => () => {} };
 const limits = { memoryKeysMax: 1_000, memoryBytesMax: 1e6, requestIdMs: 1 };
-const bank = lmdbBank(plainStore(openEnvironment(process.argv[2]!)), { limits, clock });
+const bank = lmdbBank(await openDataDir(process.argv[2]!), { limits, clock });
 
 async function write(worker: number): Promise<never> {
   for (let n = 0; ; n++) {

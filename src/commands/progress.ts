@@ -1,0 +1,116 @@
+/** How a task goes, for people: a few lines that change in place on a terminal, one line an event elsewhere. */
+import type { WriteStream } from 'node:tty';
+import type { TaskWaitResult } from '../spec.types.ts';
+
+interface Event {
+  readonly type: string;
+  readonly at: string;
+  readonly [field: string]: unknown;
+}
+
+export class Progress {
+  readonly #stream: NodeJS.WriteStream | WriteStream;
+  #taskId: string | null = null;
+  readonly #names = new Map<string, string>();
+  /** What every assignment does right now, by its phase and copy. */
+  readonly #assignments = new Map<string, string>();
+  #drawn = 0;
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+  }
+
+  task(taskId: string): void {
+    this.#taskId = taskId;
+  }
+
+  event(event: Event): void {
+    const line = this.#describe(event);
+    if (line === null) return;
+    if (this.#stream.isTTY) this.#draw();
+    else this.#stream.write(`${event.at.slice(11, 19)} ${line}\n`);
+  }
+
+  ended(task: TaskWaitResult): void {
+    if (this.#stream.isTTY) this.#draw();
+    const reason = task.reason === null ? '' : `: ${task.reason}`;
+    this.#stream.write(`${task.taskId} ${task.status}${reason}\n`);
+    for (const result of task.results ?? []) {
+      if (result.error === null || result.status !== 'failed') continue;
+      const { reason: why, message } = result.error;
+      this.#stream.write(`  ${result.phase}: ${why}${message === null ? '' : `: ${message}`}\n`);
+    }
+    for (const vote of task.votes ?? [task.consensus ?? null]) {
+      if (vote === null) continue;
+      this.#stream.write(
+        `  vote of ${vote.phase}: ${vote.reached ? 'reached' : 'not reached'}, share ${vote.share.toFixed(2)}, ${vote.required} of ${vote.planned} needed\n`,
+      );
+      for (const { agentId, ballot, status } of vote.ballots) {
+        this.#stream.write(`    ${this.#nameOf(agentId)}: ${ballot ?? `no ballot (${status})`}\n`);
+      }
+    }
+  }
+
+  #describe(event: Event): string | null {
+    const text = (field: string): string => String(event[field] ?? '');
+    const agent = this.#nameOf(text('agentId'));
+    const assignment = text('assignmentId').split('/').slice(1).join('/');
+    switch (event.type) {
+      case 'agent_spawned':
+        this.#names.set(
+          text('agentId'),
+          event['name'] === null ? `${text('agentType')} ${text('agentId').slice(-4)}` : text('name'),
+        );
+        return `${this.#nameOf(text('agentId'))} spawning`;
+      case 'agent_joined':
+        return `${agent} active`;
+      case 'agent_offline':
+        return `${agent} offline: ${text('reason')}`;
+      case 'agent_failed':
+        return `${agent} failed: ${text('reason')}`;
+      case 'agent_restarted':
+        return `${agent} is started again: ${text('reason')}`;
+      case 'task_accepted':
+        return `task accepted: ${text('taskId')}`;
+      case 'assignment_claimed':
+        return this.#now(
+          assignment,
+          `${agent} works${Number(event['attempt']) > 1 ? ` (attempt ${text('attempt')})` : ''}`,
+        );
+      case 'progress_reported':
+        return this.#now(assignment, `progress ${JSON.stringify(event['progress'])}`);
+      case 'attempt_succeeded':
+        return this.#now(assignment, `done by ${agent}`);
+      case 'attempt_failed': {
+        const { reason, agentId } = event['error'] as { readonly reason: string; readonly agentId: string };
+        return this.#now(
+          assignment,
+          `failed by ${this.#nameOf(agentId)}: ${reason}${event['retryAt'] === null ? '' : ', to be tried again'}`,
+        );
+      }
+      case 'assignment_released':
+        return this.#now(assignment, `given back: ${text('reason')}`);
+      case 'phase_settled':
+        return this.#now(text('phase'), `${text('status')}${event['reason'] === null ? '' : `: ${text('reason')}`}`);
+      default:
+        return null;
+    }
+  }
+
+  #now(what: string, state: string): string {
+    this.#assignments.set(what, state);
+    return `${what}: ${state}`;
+  }
+
+  #nameOf(agentId: string | null): string {
+    return agentId === null || agentId === '' ? 'nobody' : (this.#names.get(agentId) ?? agentId);
+  }
+
+  #draw(): void {
+    const width = (this.#stream.columns ?? 80) - 1;
+    const lines = [...this.#assignments].map(([what, state]) => `  ${what}: ${state}`.slice(0, width));
+    if (this.#taskId !== null) lines.unshift(this.#taskId.slice(0, width));
+    this.#stream.write(`${this.#drawn === 0 ? '' : `\x1b[${this.#drawn}A\x1b[J`}${lines.join('\n')}\n`);
+    this.#drawn = lines.length;
+  }
+}

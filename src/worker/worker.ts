@@ -1,0 +1,178 @@
+/**
+ * The bundled worker: a client program with no privileges that acts for one agent. It claims work, executes it,
+ * keeps its leases alive, and answers for each claim exactly once.
+ *
+ * It stops a program as soon as its claim is over, whatever the reason. It outlives the coordinator: what it executes
+ * goes on while the connection is being made again, and ends when it could not be made within the grace.
+ */
+import type { CommandType } from '../agent-types.ts';
+import type { AgentSession, Held } from '../client/agent.ts';
+import { SkeinError } from '../client/errors.ts';
+import type { Log } from '../observe/log.ts';
+import type { TaskNextResult } from '../spec.types.ts';
+import { execute, type Outcome } from './execute.ts';
+import type { Job, Json } from './job.ts';
+
+type Assignment = NonNullable<TaskNextResult['assignment']>;
+
+export interface WorkerOptions {
+  readonly type: CommandType;
+  readonly log: Log;
+  /** Between SIGTERM and SIGKILL of a program that has to end. */
+  readonly killGraceMs: number;
+  /** Aborted when the worker itself has to end. */
+  readonly signal: AbortSignal;
+}
+
+const waitSeconds = 60;
+
+/** How long a worker that has to end may take to give back what it holds. */
+const farewellMs = 2_000;
+
+/** Works until it is told to stop, or the agent is over. Resolves with why; rejects for bugs only. */
+export async function work(session: AgentSession, options: WorkerOptions): Promise<string> {
+  const { type, log, signal } = options;
+  const running = new Map<string, { readonly leaseToken: string; readonly abort: AbortController }>();
+  const ending = new AbortController();
+  let why = 'told to stop';
+  const end = (reason: string): void => {
+    if (ending.signal.aborted) return;
+    why = reason;
+    ending.abort(reason);
+    for (const { abort } of running.values()) abort.abort(reason);
+  };
+  signal.addEventListener('abort', () => end('told to stop'));
+  if (signal.aborted) end('told to stop');
+
+  /** After a new join: what the coordinator says we hold, against what we execute. */
+  const compare = (held: readonly Held[]): void => {
+    const holds = new Set(held.map(({ leaseToken }) => leaseToken));
+    for (const { leaseToken, abort } of running.values()) if (!holds.has(leaseToken)) abort.abort('lease lost');
+    const executes = new Set([...running.values()].map(({ leaseToken }) => leaseToken));
+    for (const { assignmentId, leaseToken } of held) {
+      if (executes.has(leaseToken)) continue;
+      // Its claim was answered, and the answer never came.
+      session.release({ assignmentId, leaseToken, reason: 'not known to its worker' }).catch(logged(log, 'release'));
+    }
+  };
+  session.onRejoin(compare);
+  compare(session.joined.held);
+
+  const take = async (): Promise<void> => {
+    while (!ending.signal.aborted) {
+      let assignment: Assignment | null;
+      try {
+        ({ assignment } = await session.next({ waitSeconds, signal: ending.signal }));
+      } catch (error) {
+        if (ending.signal.aborted) return;
+        if (!(error instanceof SkeinError)) throw error;
+        // The claim of a reply that was lost on its way has been given to others: ask anew.
+        if (error.reason === 'lease_lost') continue;
+        return end(`${error.reason}: ${error.message}`);
+      }
+      if (assignment !== null) await carryOut(assignment);
+    }
+  };
+
+  const carryOut = async (assignment: Assignment): Promise<void> => {
+    const { assignmentId, leaseToken } = assignment;
+    const abort = new AbortController();
+    running.set(assignmentId, { leaseToken, abort });
+    const own = log.child({ assignmentId, attempt: assignment.attempt });
+    own.info({ phase: assignment.phase }, 'started');
+    const done = new AbortController();
+    const heartbeats = keepAlive(session, assignment, abort, done.signal, own);
+    try {
+      const outcome = await execute(type, jobOf(session, assignment), abort.signal, {
+        killGraceMs: options.killGraceMs,
+        log: own,
+      });
+      done.abort();
+      own.info(
+        outcome.ok
+          ? { ms: outcome.durationMs }
+          : { ms: outcome.durationMs, reason: outcome.reason, detail: outcome.message },
+        outcome.ok ? 'succeeded' : 'failed',
+      );
+      await answer(session, assignment, outcome, abort.signal);
+    } catch (error) {
+      if (!(error instanceof SkeinError)) throw error;
+      // Too late, or too far away: somebody else does it again.
+      own.warn({ reason: error.reason, detail: error.message }, 'the outcome was not taken');
+    } finally {
+      done.abort();
+      running.delete(assignmentId);
+      await heartbeats;
+    }
+  };
+
+  await Promise.all(Array.from({ length: type.maxConcurrent }, take));
+  if (signal.aborted) await Promise.race([session.leave().catch(logged(log, 'leave')), after(farewellMs)]);
+  return why;
+}
+
+/** A heartbeat that waits for bad news: it returns at once when the claim is over, else in time for the next one. */
+async function keepAlive(
+  session: AgentSession,
+  { assignmentId, leaseToken }: Assignment,
+  abort: AbortController,
+  done: AbortSignal,
+  log: Log,
+): Promise<void> {
+  while (!done.aborted && !abort.signal.aborted) {
+    try {
+      const { pending } = await session.update(
+        { assignmentId, leaseToken, waitSeconds: session.joined.heartbeatSeconds },
+        { signal: done },
+      );
+      if (pending.cancel.includes(assignmentId)) abort.abort('cancelled');
+    } catch (error) {
+      if (done.aborted) return;
+      if (!(error instanceof SkeinError)) throw error;
+      log.info({ reason: error.reason, detail: error.message }, 'the claim is over');
+      abort.abort(error.reason);
+    }
+  }
+}
+
+function jobOf(session: AgentSession, assignment: Assignment): Job {
+  const { agentId, swarmId } = session.joined;
+  const { assignmentId, taskId, phase, role, attempt, description, input, dependencies, timeoutMs } = assignment;
+  return {
+    assignmentId,
+    taskId,
+    swarmId,
+    agentId,
+    phase,
+    role,
+    attempt,
+    description,
+    dependencies: dependencies as Job['dependencies'],
+    timeoutMs,
+    ...(input !== null && { input: input as Json }),
+  };
+}
+
+/** A run that was stopped because its claim is over, or because we end, has nothing to answer for. */
+async function answer(
+  session: AgentSession,
+  assignment: Assignment,
+  outcome: Outcome,
+  stopped: AbortSignal,
+): Promise<void> {
+  const { assignmentId, leaseToken } = assignment;
+  if (outcome.ok) {
+    await session.complete({ assignmentId, leaseToken, result: outcome.result });
+  } else if (!stopped.aborted) {
+    const { reason, message, retryable, details } = outcome;
+    await session.fail({ assignmentId, leaseToken, reason, message, retryable, details: { ...details } });
+  }
+}
+
+function logged(log: Log, what: string): (error: unknown) => void {
+  return (error) => log.debug({ err: error }, what);
+}
+
+function after(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}
