@@ -40,6 +40,21 @@ const source = (path: string): unknown =>
     ),
   );
 
+/** A schema that says nothing of the type stands for any JSON value; the compiler would take it for an object. */
+function anyValue(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(anyValue);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const own = Object.fromEntries(Object.entries(schema).map(([key, part]) => [key, anyValue(part)]));
+  const { properties } = own as { properties?: Record<string, object> };
+  if (properties !== undefined && !Array.isArray(properties)) {
+    for (const [name, part] of Object.entries(properties)) {
+      const says = Object.keys(part).filter((key) => key !== 'description');
+      if (says.length === 0) properties[name] = { ...part, tsType: 'unknown' };
+    }
+  }
+  return own;
+}
+
 const types: Record<string, unknown> = {};
 for (const name of tools.keys()) {
   const tool = source(`tools/${name}.json`) as { input: object; output: object };
@@ -58,7 +73,7 @@ const root = {
 const banner = `/**
  * The types of every tool's arguments and results. Generated from protocol/ by scripts/generate: do not edit.
  */`;
-const generated = await compile(root as JSONSchema, 'Protocol', {
+const generated = await compile(anyValue(root) as JSONSchema, 'Protocol', {
   bannerComment: banner,
   additionalProperties: false,
   format: false,

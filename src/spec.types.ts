@@ -286,9 +286,7 @@ export interface AgentMessageArguments {
   /**
    * Any JSON value.
    */
-  message: {
-    [k: string]: unknown;
-  };
+  message: unknown;
   /**
    * Agent, as agent_spawn or swarm_join returned it.
    */
@@ -556,9 +554,7 @@ export interface MemoryRetrieveResult {
   /**
    * null when not found.
    */
-  value: {
-    [k: string]: unknown;
-  };
+  value: unknown;
   version: number | null;
   storedAt: Time | null;
   expiresAt: Time | null;
@@ -583,9 +579,7 @@ export interface MemoryStoreArguments {
   /**
    * Any JSON value.
    */
-  value: {
-    [k: string]: unknown;
-  };
+  value: unknown;
   /**
    * Seconds until it expires; never when absent.
    */
@@ -1005,9 +999,7 @@ export interface PhaseState {
     /**
      * What its holder last reported.
      */
-    progress?: {
-      [k: string]: unknown;
-    };
+    progress?: unknown;
     lastError?: AttemptError;
     usage?: UsageOut;
   }[];
@@ -1039,15 +1031,11 @@ export interface TaskCompleteArguments {
   /**
    * Any JSON value.
    */
-  result: {
-    [k: string]: unknown;
-  };
+  result: unknown;
   /**
    * What this result votes for, where agents vote; the result itself when absent.
    */
-  vote?: {
-    [k: string]: unknown;
-  };
+  vote?: unknown;
   usage?: Usage;
   requestId?: RequestId;
 }
@@ -1170,9 +1158,7 @@ export interface TaskNextResult {
     /**
      * The phase's or the task's input; null: none.
      */
-    input: {
-      [k: string]: unknown;
-    };
+    input: unknown;
     /**
      * Results of the phases that this one depends on, by name.
      */
@@ -1213,9 +1199,7 @@ export interface TaskOrchestrateArguments {
         /**
          * Any JSON value, given to the agents as it is.
          */
-        input?: {
-          [k: string]: unknown;
-        };
+        input?: unknown;
         requiredCapabilities?: RequiredCapabilities;
         /**
          * Type of agent. One that skein.yaml configures is started by a host; any other joins by itself.
@@ -1309,9 +1293,7 @@ export interface PhaseRequest {
   /**
    * Any JSON value, given to the agents as it is; the task's input when absent.
    */
-  input?: {
-    [k: string]: unknown;
-  };
+  input?: unknown;
 }
 export interface TaskOrchestrateResult {
   taskId: string;
@@ -1406,9 +1388,7 @@ export interface TaskResultsResult {
   /**
    * The aggregate: the result of the last phase; of several last phases an object by name. null unless the task has completed.
    */
-  result: {
-    [k: string]: unknown;
-  };
+  result: unknown;
   results: {
     phase: string;
     assignmentId: string;
@@ -1449,9 +1429,7 @@ export interface TaskUpdateArguments {
   /**
    * Any JSON value; task_status shows it.
    */
-  progress?: {
-    [k: string]: unknown;
-  };
+  progress?: unknown;
   usage?: Usage;
   waitSeconds?: WaitSeconds;
   requestId?: RequestId;
@@ -1492,9 +1470,7 @@ export interface TaskWaitResult {
   /**
    * The aggregate: the result of the last phase; of several last phases an object by name. null unless the task has completed.
    */
-  result?: {
-    [k: string]: unknown;
-  };
+  result?: unknown;
   results?: {
     phase: string;
     assignmentId: string;

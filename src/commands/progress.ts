@@ -41,7 +41,8 @@ export class Progress {
       this.#stream.write(`  ${result.phase}: ${why}${message === null ? '' : `: ${message}`}\n`);
     }
     for (const vote of task.votes ?? [task.consensus ?? null]) {
-      if (vote === null) continue;
+      // A phase that never began has no voters.
+      if (vote === null || vote.ballots.length === 0) continue;
       this.#stream.write(
         `  vote of ${vote.phase}: ${vote.reached ? 'reached' : 'not reached'}, share ${vote.share.toFixed(2)}, ${vote.required} of ${vote.planned} needed\n`,
       );
@@ -82,10 +83,12 @@ export class Progress {
       case 'attempt_succeeded':
         return this.#now(assignment, `done by ${agent}`);
       case 'attempt_failed': {
-        const { reason, agentId } = event['error'] as { readonly reason: string; readonly agentId: string };
+        const { reason, message, agentId } = event['error'] as NonNullable<
+          TaskWaitResult['results']
+        >[number]['error'] & {};
         return this.#now(
           assignment,
-          `failed by ${this.#nameOf(agentId)}: ${reason}${event['retryAt'] === null ? '' : ', to be tried again'}`,
+          `failed by ${this.#nameOf(agentId)}: ${reason}${message === null ? '' : `: ${message}`}${event['retryAt'] === null ? '' : '; to be tried again'}`,
         );
       }
       case 'assignment_released':

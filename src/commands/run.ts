@@ -161,7 +161,7 @@ function follow(client: Client, swarmId: string, progress: Progress): { stop(): 
   });
   return {
     stop: async () => {
-      await events.return?.(undefined);
+      await events.return();
       await shown;
     },
   };

@@ -54,6 +54,7 @@ export class Coordinator {
   readonly #context: QueueContext;
   /** In the order of their creation. */
   readonly #swarms = new Map<string, SwarmQueue>();
+  readonly #forgetting = new Set<string>();
   /** Which swarm a request of `swarm_init` made. */
   readonly #inits = new Map<string, string>();
   readonly #alarm: Alarm;
@@ -69,7 +70,9 @@ export class Coordinator {
     this.#context = {
       ...options,
       carryOut: (swarmId, effect) => this.#carryOut(swarmId, effect),
-      wakeAt: (swarmId, due) => this.#alarm.set(swarmId, due),
+      wakeAt: (swarmId, due) => {
+        if (!this.#forgetting.has(swarmId)) this.#alarm.set(swarmId, due);
+      },
     };
     this.#unsubscribe = options.journal.subscribe((swarmId) => {
       for (const wake of [...(this.#feeds.get(swarmId) ?? [])]) wake();
@@ -200,10 +203,13 @@ export class Coordinator {
   /** The journal goes last: as long as it is there, what else is left of the swarm can be found. */
   async #forget(swarmId: string): Promise<void> {
     const { journal, clock, onForget } = this.#options;
-    if (await onForget(swarmId)) {
-      this.#drop(swarmId);
-      await journal.forget(swarmId);
-    } else this.#alarm.set(swarmId, clock.now() + forgetAgainMs);
+    if (this.#forgetting.has(swarmId)) return;
+    this.#forgetting.add(swarmId);
+    const removed = await onForget(swarmId);
+    this.#forgetting.delete(swarmId);
+    if (!removed) return this.#alarm.set(swarmId, clock.now() + forgetAgainMs);
+    this.#drop(swarmId);
+    await journal.forget(swarmId);
   }
 
   #drop(swarmId: string): void {

@@ -2,6 +2,7 @@
  * From message to reply: validates, calls the tool or the method, and encodes the answer. json-rpc-2.0 does the
  * dispatching; ids pass through it as text, so that they come back unchanged.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   createJSONRPCErrorResponse,
   JSONRPCServer,
@@ -12,9 +13,16 @@ import { Abandoned } from '../coordinator/swarm-queue.ts';
 import { isRefusal } from '../core/refusal.ts';
 import type { Dialect, TurnedDown } from '../dialects/dialect.ts';
 import type { Log } from '../observe/log.ts';
-import { methods, nearestOf, tools, validate } from '../spec.ts';
+import { methods, nearestOf, tools, validate, type Schema } from '../spec.ts';
 import { toolHandlers, type Answer, type Call, type Services } from '../tools/index.ts';
-import { encodeError, encodeResult, type BatchEntry, type Notification, type Request } from '../wire/jsonrpc.ts';
+import {
+  encodeError,
+  encodeResult,
+  type Batch,
+  type BatchEntry,
+  type Notification,
+  type Request,
+} from '../wire/jsonrpc.ts';
 import type { Delivery, Session } from './session.ts';
 import { subscribe, unsubscribe } from './subscribing.ts';
 
@@ -37,7 +45,10 @@ export interface DispatcherOptions {
 }
 
 /** Entries of a batch that are under way at once. */
-const batchWindow = 64;
+export const batchWindow = 64;
+
+/** Entries of a batch that begin in one turn of the event loop. */
+const batchTurn = 16;
 
 export class Dispatcher {
   readonly dialect: Dialect;
@@ -56,97 +67,130 @@ export class Dispatcher {
     this.#addMethods();
   }
 
-  /** Never rejects for what a client did; a notification resolves without a line. */
-  async answer(message: Request | Notification, session: Session): Promise<Delivery> {
+  /** Never rejects for what a client did; without a line there is nothing to answer. */
+  answer(message: Request | Notification | Batch, session: Session): Promise<Delivery> {
+    return message.kind === 'batch' ? this.#answerBatch(message.entries, session) : this.#answerOne(message, session);
+  }
+
+  /** What a message is answered with that is not dispatched; undefined: nothing. */
+  turnDown(message: Request | Notification | Batch, why: TurnedDown): string | undefined {
+    return message.kind === 'batch'
+      ? joined(message.entries.map((entry) => this.#refuseEntry(entry, why)))
+      : this.#refuseEntry(message, why).line;
+  }
+
+  async #answerOne(message: Request | Notification, session: Session): Promise<Delivery> {
     const passage: Passage = { session, undelivered: null };
     const { method, params } = message;
-    const id = message.kind === 'request' ? { id: message.id } : {};
-    const response = await this.#rpc.receive({ jsonrpc: '2.0', method, params, ...id }, passage);
-    return { line: response === null ? undefined : encode(response), undelivered: passage.undelivered };
+    if (message.kind === 'notification') {
+      // Whoever sent it asked for silence, not for nothing to happen: its answer is made and dropped.
+      await this.#rpc.receive({ jsonrpc: '2.0', method, params }, passage);
+      passage.undelivered?.();
+      return silence;
+    }
+    const response = await this.#rpc.receive({ jsonrpc: '2.0', id: message.id, method, params }, passage);
+    return { line: encode(response!), undelivered: passage.undelivered };
   }
 
   /** An array of messages: answered by an array of replies, without one for notifications. */
-  async batch(entries: readonly BatchEntry[], session: Session): Promise<Delivery> {
+  async #answerBatch(entries: readonly BatchEntry[], session: Session): Promise<Delivery> {
     const deliveries = await this.#inWindow(
       entries,
       (entry) => this.#answerEntry(entry, session),
-      refuseEntry(this.dialect),
+      (entry, why) => this.#refuseEntry(entry, why),
     );
-    const lines = deliveries.flatMap(({ line }) => line ?? []);
-    return { line: lines.length === 0 ? undefined : `[${lines.join(',')}]`, undelivered: all(deliveries) };
+    return { line: joined(deliveries), undelivered: all(deliveries) };
   }
 
   async #answerEntry(entry: BatchEntry, session: Session): Promise<Delivery> {
+    const dispatched = entry.kind === 'request' || entry.kind === 'notification';
+    return dispatched && entry.method !== 'batch'
+      ? this.#answerOne(entry, session)
+      : this.#refuseEntry(entry, nestedBatch);
+  }
+
+  #refuseEntry(entry: BatchEntry, why: TurnedDown): Delivery {
     switch (entry.kind) {
       case 'request':
+        return { line: encodeError(entry.id, this.dialect.error(why)), undelivered: null };
+      case 'invalid':
+        return {
+          line: encodeError(entry.id, this.dialect.error({ refused: entry.reason, message: entry.message })),
+          undelivered: null,
+        };
       case 'notification':
-        return this.answer(entry, session);
-      case 'invalid': {
-        const { id, reason, message } = entry;
-        return { line: encodeError(id, this.dialect.error({ refused: reason, message })), undelivered: null };
-      }
       case 'response':
-        return { line: undefined, undelivered: null };
+        return silence;
     }
   }
 
   /**
-   * Starts the entries in order, some at a time. Once their replies fill the longest line, the entries that have not
-   * been started are refused, which is better than an effect that nobody hears of.
+   * Starts the entries in order, few in a turn of the event loop and some at a time. Once their replies fill the longest
+   * line, the entries that have not been started are refused, which is better than an effect that nobody hears of; of
+   * those under way by then, the replies that do not fit are left out. The first reply is as long as it would be alone.
    */
   async #inWindow<T>(
     entries: readonly T[],
     run: (entry: T) => Promise<Delivery>,
-    refuse: (entry: T) => Delivery,
+    refuse: (entry: T, why: TurnedDown) => Delivery,
   ): Promise<Delivery[]> {
-    const deliveries: Delivery[] = new Array<Delivery>(entries.length);
-    let next = 0;
+    const { batchReplyMax } = this.#options;
+    const deliveries: Promise<Delivery>[] = [];
     let size = 0;
-    const work = async (): Promise<void> => {
-      while (next < entries.length) {
-        const index = next++;
-        const entry = entries[index]!;
-        deliveries[index] = size > this.#options.batchReplyMax ? refuse(entry) : await run(entry);
-        size += deliveries[index].line?.length ?? 0;
+    let full = false;
+    const deliver = async (entry: T): Promise<Delivery> => {
+      if (full) return refuse(entry, notExecuted);
+      const delivery = await run(entry);
+      const length = delivery.line?.length ?? 0;
+      if (size === 0 || size + length <= batchReplyMax) {
+        size += length;
+        return delivery;
       }
+      full = true;
+      delivery.undelivered?.();
+      return refuse(entry, replyDropped);
     };
-    await Promise.all(Array.from({ length: Math.min(batchWindow, entries.length) }, work));
-    return deliveries;
+    for (const [index, entry] of entries.entries()) {
+      if (index >= batchWindow) await deliveries[index - batchWindow];
+      if (index % batchTurn === batchTurn - 1) await nextTurn();
+      deliveries.push(deliver(entry));
+    }
+    return Promise.all(deliveries);
   }
 
   // ---- methods
 
   #addMethods(): void {
     const { dialect, services } = this.#options;
-    this.#add('initialize', () => dialect.initialize());
+    this.#add('initialize', (params, { session }) => {
+      const { clientInfo } = params as { readonly clientInfo?: { readonly name?: string } };
+      session.log.debug({ client: excerpt(clientInfo?.name ?? 'unnamed') }, 'initialized');
+      return dialect.initialize();
+    });
     this.#add('ping', () => dialect.ping(services.now()));
     this.#add('tools/list', () => dialect.toolsList());
     this.#add('tools/call', (params, passage) => this.#callTool(params, passage));
-    this.#add('batch', (params, passage) => this.#callBatch(params, passage));
+    this.#add('batch', (params, passage) => this.#callBatch(params, passage), null);
     this.#add('subscribe', (params, { session }) =>
       subscribe(params, session, services, this.#options.log, this.#options.subscriptionsMax),
     );
     this.#add('unsubscribe', (params, { session }) => unsubscribe(params, session));
   }
 
-  #add(name: string, method: Method): void {
-    const { input } = methods.get(name)!;
-    this.#rpc.addMethodAdvanced(name, async ({ id, params }, passage): Promise<JSONRPCResponse> => {
-      const problem = params === undefined && name !== 'batch' ? null : validate(input, params);
+  /** `input` null: the method looks at its params itself. */
+  #add(name: string, method: Method, input: Schema | null = methods.get(name)!.input): void {
+    this.#rpc.addMethodAdvanced(name, async ({ id = null, params = {} }, passage): Promise<JSONRPCResponse> => {
+      const problem = input === null ? null : validate(input, params);
       const answer =
         problem === null
-          ? await method(params ?? {}, passage)
+          ? await method(params, passage)
           : { refused: 'invalid_arguments', message: `${name}: ${problem.message}`, data: { path: problem.path } };
-      // A notification's answer is made and dropped: whoever sent it asked for silence, not for nothing to happen.
-      return typeof answer === 'string'
-        ? { jsonrpc: '2.0', id: id ?? null, result: answer }
-        : this.#errorResponse(id ?? null, answer);
+      return typeof answer === 'string' ? { jsonrpc: '2.0', id, result: answer } : this.#errorResponse(id, answer);
     });
   }
 
   async #callTool(params: unknown, passage: Passage): Promise<string | TurnedDown> {
-    const { name, arguments: args = {} } = params as { readonly name?: string; readonly arguments?: object };
-    if (name === undefined) return { refused: 'invalid_arguments', message: 'tools/call: name is missing' };
+    const { name, arguments: args = {} } = params as { readonly name: string; readonly arguments?: object };
     const tool = tools.get(name);
     const handler = toolHandlers.get(name);
     if (tool === undefined || handler === undefined) return unknownTool(name);
@@ -174,21 +218,40 @@ export class Dispatcher {
     }
     passage.undelivered = call.undelivered;
     if (!isRefusal(answer)) return this.dialect.toolResult(answer);
-    this.#options.log.debug({ tool: name, reason: answer.refused, detail: answer.message }, 'refused');
+    passage.session.log.debug({ tool: name, reason: answer.refused, detail: answer.message }, 'refused');
     return answer;
   }
 
-  /** The method `batch`: entries without ids, answered in order by `{result}` or `{error}`. */
-  async #callBatch(params: unknown, passage: Passage): Promise<string | TurnedDown> {
-    const entries = params as readonly { readonly method: string; readonly params?: unknown }[];
-    const run = async ({ method, params: entryParams }: (typeof entries)[number]): Promise<Delivery> => {
-      if (method === 'batch') return { line: encodeEntry(this.#errorResponse('0', nestedBatch)), undelivered: null };
+  /** The method `batch`: entries without ids, answered in order by `{result}` or `{error}`; they fail alone. */
+  async #callBatch(entries: unknown, passage: Passage): Promise<string | TurnedDown> {
+    if (!Array.isArray(entries)) {
+      return { refused: 'invalid_arguments', message: 'batch: params must be an array of requests without ids' };
+    }
+    if (entries.length === 0) {
+      return { refused: 'batch_empty', message: 'batch: params must hold at least one request; found none' };
+    }
+    const { batchMax } = this.#options;
+    if (entries.length > batchMax) {
+      const message = `batch: params may hold at most ${batchMax} requests; found ${entries.length}`;
+      return { refused: 'batch_too_large', message };
+    }
+    const refused = (why: TurnedDown): Delivery => ({
+      line: encodeEntry(this.#errorResponse(null, why)),
+      undelivered: null,
+    });
+    const run = async (entry: unknown): Promise<Delivery> => {
+      const problem = validate(batchEntry, entry);
+      if (problem !== null) {
+        const message = `an entry of a batch must be a request, {"method": ..., "params": ...}: ${problem.message}`;
+        return refused({ refused: 'invalid_request', message });
+      }
+      const { method, params } = entry as { readonly method: string; readonly params?: unknown };
+      if (method === 'batch') return refused(nestedBatch);
       const own: Passage = { session: passage.session, undelivered: null };
-      const response = await this.#rpc.receive({ jsonrpc: '2.0', id: '0', method, params: entryParams }, own);
+      const response = await this.#rpc.receive({ jsonrpc: '2.0', id: null, method, params }, own);
       return { line: encodeEntry(response!), undelivered: own.undelivered };
     };
-    const refuse = (): Delivery => ({ line: encodeEntry(this.#errorResponse('0', replyTooLarge)), undelivered: null });
-    const deliveries = await this.#inWindow(entries, run, refuse);
+    const deliveries = await this.#inWindow(entries, run, (_, why) => refused(why));
     passage.undelivered = all(deliveries);
     return `[${deliveries.map(({ line }) => line).join(',')}]`;
   }
@@ -209,16 +272,25 @@ const nestedBatch: TurnedDown = {
   message: 'batch: a batch cannot be an entry of a batch',
 };
 
-const replyTooLarge: TurnedDown = {
+const notExecuted: TurnedDown = {
   refused: 'batch_reply_too_large',
   message: 'the replies before this entry fill the longest line, so it was not executed: send it in another batch',
 };
 
-function refuseEntry(dialect: Dialect): (entry: BatchEntry) => Delivery {
-  return (entry) => ({
-    line: entry.kind === 'request' ? encodeError(entry.id, dialect.error(replyTooLarge)) : undefined,
-    undelivered: null,
-  });
+const replyDropped: TurnedDown = {
+  refused: 'batch_reply_too_large',
+  message: 'this entry was executed, but its reply does not fit beside the others: ask for what it said by itself',
+  data: { definite: false },
+};
+
+const silence: Delivery = { line: undefined, undelivered: null };
+
+const batchEntry = methods.get('batch')!.input['items'] as Schema;
+
+/** JSON-RPC has no empty batch: one that held only notifications is not answered at all. */
+function joined(deliveries: readonly Delivery[]): string | undefined {
+  const lines = deliveries.flatMap(({ line }) => line ?? []);
+  return lines.length === 0 ? undefined : `[${lines.join(',')}]`;
 }
 
 function all(deliveries: readonly Delivery[]): (() => void) | null {

@@ -1,5 +1,5 @@
 /** HTTP: `/health`, for whoever keeps containers running. */
-import { createServer } from 'node:http';
+import { createServer, type OutgoingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface Health {
@@ -21,12 +21,14 @@ export async function listenHttp(options: {
 }): Promise<HttpServer> {
   const server = createServer((request, response) => {
     const path = (request.url ?? '/').split('?')[0];
-    const reply = (status: number, body: object): void => {
-      response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+    const reply = (status: number, body: object, headers: OutgoingHttpHeaders = {}): void => {
+      response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });
       response.end(request.method === 'HEAD' ? undefined : `${JSON.stringify(body)}\n`);
     };
     if (path !== '/health') return reply(404, { error: `there is nothing at ${path}: try /health` });
-    if (request.method !== 'GET' && request.method !== 'HEAD') return reply(405, { error: 'use GET' });
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      return reply(405, { error: 'use GET or HEAD' }, { allow: 'GET, HEAD' });
+    }
     const health = options.health();
     reply(health.status === 'failing' ? 503 : 200, health);
   });

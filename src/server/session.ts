@@ -235,28 +235,29 @@ export class Session implements Caller {
       if (line !== undefined) this.send(line);
       return;
     }
-    this.#answer(this.#dispatcher.answer(message, this), { places: Math.min(calls, batchWindow), chars });
+    this.#answer(this.#dispatcher.answer(message, this), Math.min(calls, batchWindow), chars);
   }
 
-  #answer(answer: Promise<Delivery>, { places, chars }: { readonly places: number; readonly chars: number }): void {
+  #answer(answer: Promise<Delivery>, places: number, chars: number): void {
     this.#inFlight += places;
     this.#inFlightChars += chars;
-    const answered = (): void => {
-      this.#inFlight -= places;
-      this.#inFlightChars -= chars;
-      this.#readLinesIfStuck();
-    };
     answer.then(
       ({ line, undelivered }) => {
         if (this.#state === 'closing') undelivered?.();
         else if (line !== undefined) this.send(line);
-        answered();
+        this.#answered(places, chars);
       },
       (error: unknown) => {
         this.log.error({ err: error }, 'a request was not answered');
-        answered();
+        this.#answered(places, chars);
       },
     );
+  }
+
+  #answered(places: number, chars: number): void {
+    this.#inFlight -= places;
+    this.#inFlightChars -= chars;
+    this.#readLinesIfStuck();
   }
 
   // ---- writing

@@ -24,12 +24,6 @@ export async function subscribe(
   }
   const summary = coordinator.summary(swarmId);
   if (summary === undefined) return coordinator.refuseUnknown(swarmId);
-  if (session.subscriptions.size >= subscriptionsMax) {
-    return {
-      refused: 'wait_limit',
-      message: `this connection has ${subscriptionsMax} subscriptions, which is the most: end one with unsubscribe`,
-    };
-  }
   const from = asked.from ?? summary.version;
   if (from > summary.version) {
     return {
@@ -45,6 +39,13 @@ export async function subscribe(
       refused: 'history_trimmed',
       message: `events after version ${from} are no longer kept: subscribe from ${oldest}, after looking at swarm_status and task_list`,
       data: { oldest },
+    };
+  }
+  // Nothing is awaited between this check and the new entry: many may be on their way at once.
+  if (session.subscriptions.size >= subscriptionsMax) {
+    return {
+      refused: 'wait_limit',
+      message: `this connection has ${subscriptionsMax} subscriptions, which is the most: end one with unsubscribe`,
     };
   }
   subscribed += 1;

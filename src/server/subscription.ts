@@ -1,8 +1,12 @@
 /**
  * A connection's subscription to a swarm: events from the feed to the connection, at the pace at which it reads.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Feed } from '../coordinator/feed.ts';
 import type { Log } from '../observe/log.ts';
+
+/** Events that are sent before others have their turn. */
+const turnEvents = 64;
 
 /** The connection, as far as a subscription needs it. */
 export interface Receiver {
@@ -25,7 +29,8 @@ export class Subscription {
   /** Runs until it is ended from either side. */
   async run(receiver: Receiver, log: Log): Promise<void> {
     // The reply to `subscribe` goes first: it is on its way and needs no more than this turn.
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
+    let sent = 0;
     try {
       while (!this.#ended) {
         const events = await this.#feed.next();
@@ -38,6 +43,7 @@ export class Subscription {
           if (this.#ended) return;
           receiver.notify('event', { subscriptionId: this.id, event });
           await receiver.writable();
+          if (++sent % turnEvents === 0) await nextTurn();
         }
       }
       if (!this.#ended) this.#tellEnd(receiver, { reason: 'swarm_not_found' });

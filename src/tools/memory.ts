@@ -1,6 +1,7 @@
 /** Tools of the memory bank: memory_store, memory_retrieve, memory_list, memory_delete. */
 import { isRefusal, refuse, type Refusal } from '../core/refusal.ts';
 import { iso, isoOrNull } from '../core/rule.ts';
+import { addressFault, listFault, requestIdFault } from '../memory/rules.ts';
 import type {
   MemoryDeleteArguments,
   MemoryListArguments,
@@ -11,13 +12,12 @@ import { swarmOf } from './calling.ts';
 import type { Call, Handler } from './tool.ts';
 
 const listedByDefault = 100;
-const keyBytesMax = 512;
-const namespaceBytesMax = 128;
 
 interface Addressed {
   readonly swarmId?: string;
   readonly namespace?: string;
   readonly key: string;
+  readonly requestId?: string;
 }
 
 export const memoryStore: Handler<MemoryStoreArguments> = async (call) => {
@@ -63,7 +63,10 @@ export const memoryList: Handler<MemoryListArguments> = async (call) => {
   if (typeof swarmId !== 'string') return swarmId;
   const { bank } = call.services;
   const { namespace = '', prefix = '', limit = listedByDefault, cursor } = call.args;
-  const page = await bank.list(swarmId, namespace, { prefix, limit, ...(cursor !== undefined && { cursor }) });
+  const query = { prefix, limit, ...(cursor !== undefined && { cursor }) };
+  const fault = listFault(swarmId, namespace, query);
+  if (fault !== null) return refuse('invalid_arguments', fault);
+  const page = await bank.list(swarmId, namespace, query);
   if (isRefusal(page)) return page;
   const usage = await bank.usage(swarmId);
   if (isRefusal(usage)) return usage;
@@ -98,18 +101,11 @@ async function addressOf(
 ): Promise<{ swarmId: string; namespace: string; key: string } | Refusal> {
   const swarmId = await liveSwarm(call);
   if (typeof swarmId !== 'string') return swarmId;
-  const { namespace = '', key } = call.args;
-  return (
-    tooLong('key', key, keyBytesMax) ??
-    tooLong('namespace', namespace, namespaceBytesMax) ?? { swarmId, namespace, key }
-  );
-}
-
-/** A schema counts characters; what is limited are bytes. */
-function tooLong(name: string, text: string, bytesMax: number): Refusal | null {
-  const bytes = Buffer.byteLength(text);
-  if (bytes <= bytesMax) return null;
-  return refuse('invalid_arguments', `${name} has ${bytes} bytes in UTF-8: the most is ${bytesMax}`);
+  const { namespace = '', key, requestId } = call.args;
+  const at = { swarmId, namespace, key };
+  // A schema counts characters, and takes them one by one; the banks limit bytes of UTF-8.
+  const fault = addressFault(at) ?? (requestId === undefined ? null : requestIdFault(requestId));
+  return fault === null ? at : refuse('invalid_arguments', fault);
 }
 
 /** The bank knows nothing of swarms: whether there is one to remember for is checked here. */

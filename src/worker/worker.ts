@@ -43,6 +43,8 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
   };
   signal.addEventListener('abort', () => end('told to stop'));
   if (signal.aborted) end('told to stop');
+  // The agent is over, or could not be reached within its grace: nobody would take what still runs.
+  session.signal.addEventListener('abort', () => end(describe(session.signal.reason)));
 
   /** After a new join: what the coordinator says we hold, against what we execute. */
   const compare = (held: readonly Held[]): void => {
@@ -68,7 +70,7 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
         if (!(error instanceof SkeinError)) throw error;
         // The claim of a reply that was lost on its way has been given to others: ask anew.
         if (error.reason === 'lease_lost') continue;
-        return end(`${error.reason}: ${error.message}`);
+        return end(describe(error));
       }
       if (assignment !== null) await carryOut(assignment);
     }
@@ -167,6 +169,10 @@ async function answer(
     const { reason, message, retryable, details } = outcome;
     await session.fail({ assignmentId, leaseToken, reason, message, retryable, details: { ...details } });
   }
+}
+
+function describe(error: unknown): string {
+  return error instanceof SkeinError ? `${error.reason}: ${error.message}` : String(error);
 }
 
 function logged(log: Log, what: string): (error: unknown) => void {
