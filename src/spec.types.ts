@@ -19,10 +19,6 @@ export type RequestId = string;
  */
 export type Time = string;
 /**
- * Type of agent. One that skein.yaml configures is started by a host; any other joins by itself.
- */
-export type AgentType = string;
-/**
  * A name for people.
  */
 export type Name = string;
@@ -32,11 +28,11 @@ export type Name = string;
  * @maxItems 64
  */
 export type Capabilities = string[];
-export type AssignmentStatus = 'queued' | 'offered' | 'claimed' | 'succeeded' | 'failed' | 'cancelled';
 /**
- * How long to wait, at most, for something to answer with; 0 answers at once.
+ * queued: can be claimed, or will be after a delay. offered: reserved for an agent for a moment. claimed: under a lease.
  */
-export type WaitSeconds = number;
+export type AssignmentStatus = 'queued' | 'offered' | 'claimed' | 'succeeded' | 'failed' | 'cancelled';
+export type TimeOrNull = Time | null;
 /**
  * Swarm, as swarm_init returned it.
  */
@@ -46,15 +42,17 @@ export type SwarmId = string;
  */
 export type Topology = 'mesh' | 'star' | 'hierarchical' | 'ring';
 /**
- * How a task without phases is planned. This version has parallel (one phase, several agents, blind to each other) and adaptive (the default: parallel when consensus or parallelism asks for it, else one agent); the others are refused with unsupported_setting.
+ * What the agent can do, in words that requiredCapabilities of tasks use.
+ *
+ * @maxItems 64
  */
-export type Strategy = 'parallel' | 'sequential' | 'balanced' | 'adaptive';
+export type Capabilities1 = string[];
 /**
  * Task, as task_orchestrate returned it.
  */
 export type TaskId = string;
 /**
- * orchestrating: accepted, nothing claimed yet. waiting: for a human (not in this version).
+ * orchestrating: accepted, nothing claimed yet. running: something was claimed. waiting: for a human (not in this version). completed, failed, cancelled: ended.
  */
 export type TaskState = 'orchestrating' | 'running' | 'waiting' | 'completed' | 'failed' | 'cancelled';
 /**
@@ -77,6 +75,10 @@ export type LeaseToken = string;
  * Higher ones are claimed first; within one, first in, first out. Waiting a minute raises a task by one step, so nothing starves. `medium` is another word for `normal`.
  */
 export type Priority = 'critical' | 'high' | 'normal' | 'medium' | 'low';
+/**
+ * How a task without phases is planned. This version has parallel (one phase, several agents, blind to each other) and adaptive (the default: parallel when consensus or parallelism asks for it, else one agent); the others are refused with unsupported_setting.
+ */
+export type Strategy = 'parallel' | 'sequential' | 'balanced' | 'adaptive';
 /**
  * Only agents that have all of these may claim the work.
  *
@@ -128,48 +130,7 @@ export type Consensus = {
     version: number | null;
   }[];
 } | null;
-export type TaskStatusResult =
-  | {
-      taskId: string;
-      swarmId: string;
-      status: TaskState;
-      reason: string | null;
-      description: string;
-      priority: string;
-      progress: {
-        /**
-         * Settled phases.
-         */
-        done: number;
-        total: number;
-      };
-      phases: PhaseState[];
-      createdAt: Time;
-      startedAt: Time | null;
-      endedAt: Time | null;
-      deadlineAt: Time | null;
-    }
-  | {
-      swarmId: string;
-      tasks: {
-        taskId: string;
-        swarmId: string;
-        status: TaskState;
-        reason: string | null;
-        description: string;
-        priority: string;
-        progress: {
-          done: number;
-          total: number;
-        };
-        createdAt: Time;
-        endedAt: Time | null;
-      }[];
-      /**
-       * Pass it back for the tasks that follow; null: there are none.
-       */
-      cursor: string | null;
-    };
+export type TaskStatusResult = TaskDetail | TaskPage;
 
 export interface Protocol {
   AgentListArguments: AgentListArguments;
@@ -249,6 +210,9 @@ export interface AgentListResult {
   swarmId: string;
   agents: AgentSummaryOpen[];
 }
+/**
+ * An agent as agent_list shows it.
+ */
 export interface AgentSummaryOpen {
   id: AgentId;
   agentId: AgentId;
@@ -272,6 +236,9 @@ export interface AgentSummaryOpen {
    * command: a host starts its worker. external: some process joins by itself.
    */
   runtime: 'command' | 'external';
+  /**
+   * With include_metadata: the fields of agentDetail, and config as agent_spawn was given it.
+   */
   metadata?: {};
 }
 export interface AgentMessageArguments {
@@ -323,9 +290,12 @@ export interface AgentSpawnArguments {
    * The swarm; the caller's newest live one when absent.
    */
   swarmId?: string;
-  agentType?: AgentType;
   /**
-   * Type of agent. One that skein.yaml configures is started by a host; any other joins by itself.
+   * Type of agent; `external` when absent. One that skein.yaml configures is started by a host; any other joins by itself.
+   */
+  agentType?: string;
+  /**
+   * Another spelling of agentType.
    */
   type?: string;
   name?: Name;
@@ -521,7 +491,7 @@ export interface MemoryListResult {
     bytes: number;
     version: number;
     storedAt: Time;
-    expiresAt: Time | null;
+    expiresAt: TimeOrNull;
   }[];
   cursor: string | null;
   /**
@@ -556,8 +526,8 @@ export interface MemoryRetrieveResult {
    */
   value: unknown;
   version: number | null;
-  storedAt: Time | null;
-  expiresAt: Time | null;
+  storedAt: TimeOrNull;
+  expiresAt: TimeOrNull;
   /**
    * Seconds left; null: no expiry.
    */
@@ -597,7 +567,7 @@ export interface MemoryStoreResult {
   stored: true;
   version: number;
   storedAt: Time;
-  expiresAt: Time | null;
+  expiresAt: TimeOrNull;
   /**
    * Seconds left; null: no expiry.
    */
@@ -645,7 +615,10 @@ export interface MessageNextArguments {
    * 50 when absent.
    */
   limit?: number;
-  waitSeconds?: WaitSeconds;
+  /**
+   * How long to wait, at most, for something to answer with: 30 when absent; 0 answers at once.
+   */
+  waitSeconds?: number;
 }
 export interface MessageNextResult {
   agentId: string;
@@ -669,23 +642,35 @@ export interface ServerInfoResult {
   version: string;
   startedAt: Time;
   uptimeSeconds: number;
+  /**
+   * What an acknowledgement is worth. journal: of everything but the memory bank; memory: where the memory bank lives.
+   */
   durability: {
     journal: 'volatile' | 'fsync' | 'single' | 'replicated';
     memory: 'ram' | 'lmdb' | 'redis';
     meaning: string;
   };
+  /**
+   * Whether memory calls can succeed right now.
+   */
   memoryAvailable: boolean;
   connections: number;
   /**
    * That have not been destroyed.
    */
   swarms: number;
+  /**
+   * As skein.yaml has them.
+   */
   agentTypes: {
     name: string;
     runtime: 'command' | 'external';
     capabilities: string[];
     description: string | null;
   }[];
+  /**
+   * Every limit of limits.json by its name, as it is set here.
+   */
   limits: {
     [k: string]: number | null;
   };
@@ -703,6 +688,8 @@ export interface SwarmInitArguments {
   topology?: Topology;
   name?: Name;
   /**
+   * Agents to be spawned with it.
+   *
    * @maxItems 1000
    */
   initialAgents?: AgentRequest[];
@@ -710,24 +697,39 @@ export interface SwarmInitArguments {
    * Limits of the swarm and defaults of its tasks.
    */
   config?: {
+    /**
+     * Live agents that the swarm may have; 20 (MAX_AGENTS) when absent.
+     */
     maxAgents?: number;
+    /**
+     * Of tasks that require consensus and name no threshold themselves; 0.7 when absent.
+     */
     consensusThreshold?: number;
-    strategy?: Strategy;
+    /**
+     * Of tasks that name none; adaptive when absent. This version has parallel and adaptive; the others are refused with unsupported_setting.
+     */
+    strategy?: 'parallel' | 'sequential' | 'balanced' | 'adaptive';
   };
   /**
-   * Live agents that the swarm may have; 20 when absent. Also accepted within config.
+   * Another place for config.maxAgents.
    */
   maxAgents?: number;
-  strategy?: Strategy;
+  /**
+   * Another place for config.strategy.
+   */
+  strategy?: 'parallel' | 'sequential' | 'balanced' | 'adaptive';
   requestId?: RequestId;
 }
 /**
- * An agent to be created with the swarm. `type` is needed.
+ * An agent to be created with the swarm.
  */
 export interface AgentRequest {
-  type?: AgentType;
   /**
-   * Type of agent. One that skein.yaml configures is started by a host; any other joins by itself.
+   * Type of agent; `external` when absent. One that skein.yaml configures is started by a host; any other joins by itself.
+   */
+  type?: string;
+  /**
+   * Another spelling of `type`.
    */
   agentType?: string;
   name?: Name;
@@ -745,6 +747,9 @@ export interface SwarmInitResult {
   createdAt: Time;
   agents: AgentSummary[];
 }
+/**
+ * An agent in short.
+ */
 export interface AgentSummary {
   id: AgentId;
   agentId: AgentId;
@@ -780,14 +785,14 @@ export interface SwarmJoinArguments {
   token?: string;
   name?: Name;
   /**
-   * Type of agent. One that skein.yaml configures is started by a host; any other joins by itself.
+   * Type of a new agent; `external` when absent.
    */
   agentType?: string;
   /**
-   * Type of agent. One that skein.yaml configures is started by a host; any other joins by itself.
+   * Another spelling of agentType.
    */
   type?: string;
-  capabilities?: Capabilities;
+  capabilities?: Capabilities1;
   /**
    * Assignments that the agent holds at once; 1 when absent.
    */
@@ -804,6 +809,9 @@ export interface SwarmJoinResult {
   name: string | null;
   agentType: string;
   capabilities: string[];
+  /**
+   * As agent_spawn was given it, for the worker.
+   */
   config: {};
   /**
    * Counts the joins as this agent; only the newest connection acts as it.
@@ -814,7 +822,7 @@ export interface SwarmJoinResult {
    */
   resumeToken: string;
   /**
-   * Call something (task_update, or any other worker tool) at least this often while holding work.
+   * While holding work, call task_update at least this often.
    */
   heartbeatSeconds: number;
   leaseSeconds: number;
@@ -934,6 +942,9 @@ export interface SwarmStatusResult {
     agents: AgentDetail[];
   };
 }
+/**
+ * What was measured of an agent.
+ */
 export interface AgentDetail {
   agentId: string;
   spawnedAt: Time;
@@ -958,29 +969,54 @@ export interface TaskCancelArguments {
   reason?: string;
   requestId?: RequestId;
 }
+/**
+ * The task as it is now.
+ */
 export interface TaskCancelResult {
   taskId: string;
   swarmId: string;
   status: TaskState;
+  /**
+   * Why it failed or was cancelled; null otherwise.
+   */
   reason: string | null;
   description: string;
   priority: string;
-  progress: {
-    /**
-     * Settled phases.
-     */
-    done: number;
-    total: number;
-  };
+  progress: Progress;
   phases: PhaseState[];
   createdAt: Time;
+  /**
+   * Of the first claim.
+   */
   startedAt: Time | null;
-  endedAt: Time | null;
+  endedAt: TimeOrNull;
+  /**
+   * It fails then if it has not ended.
+   */
   deadlineAt: Time | null;
 }
+/**
+ * How many phases are settled.
+ */
+export interface Progress {
+  /**
+   * Settled phases.
+   */
+  done: number;
+  total: number;
+}
+/**
+ * A phase and its assignments.
+ */
 export interface PhaseState {
   name: string;
+  /**
+   * waiting: for the phases that it depends on. cancelled: one of them failed, or the task ended.
+   */
   status: 'waiting' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+  /**
+   * Why it failed (attempts_exhausted, failure_threshold, no_consensus) or was cancelled; null otherwise.
+   */
   reason: string | null;
   dependencies: string[];
   assignments: {
@@ -1081,9 +1117,12 @@ export interface TaskFailResult {
   assignmentId: string;
   taskId: string;
   /**
-   * queued: it will be tried again.
+   * queued: can be claimed, or will be after a delay. offered: reserved for an agent for a moment. claimed: under a lease.
    */
   status: 'queued' | 'offered' | 'claimed' | 'succeeded' | 'failed' | 'cancelled';
+  /**
+   * Attempts that have not been used. After a failure that is not retryable they stay unused.
+   */
   attemptsLeft: number;
   taskStatus: TaskState;
   pending: Pending;
@@ -1106,33 +1145,43 @@ export interface TaskListArguments {
    */
   cursor?: string;
 }
+/**
+ * The tasks that were asked for.
+ */
 export interface TaskListResult {
   swarmId: string;
-  tasks: {
-    taskId: string;
-    swarmId: string;
-    status: TaskState;
-    reason: string | null;
-    description: string;
-    priority: string;
-    progress: {
-      done: number;
-      total: number;
-    };
-    createdAt: Time;
-    endedAt: Time | null;
-  }[];
+  tasks: TaskSummary[];
   /**
    * Pass it back for the tasks that follow; null: there are none.
    */
   cursor: string | null;
+}
+/**
+ * A task in short.
+ */
+export interface TaskSummary {
+  taskId: string;
+  swarmId: string;
+  status: TaskState;
+  /**
+   * Why it failed or was cancelled; null otherwise.
+   */
+  reason: string | null;
+  description: string;
+  priority: string;
+  progress: Progress;
+  createdAt: Time;
+  endedAt: TimeOrNull;
 }
 export interface TaskNextArguments {
   /**
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
-  waitSeconds?: WaitSeconds;
+  /**
+   * How long to wait, at most, for something to answer with: 30 when absent; 0 answers at once.
+   */
+  waitSeconds?: number;
   requestId?: RequestId;
 }
 export interface TaskNextResult {
@@ -1202,11 +1251,11 @@ export interface TaskOrchestrateArguments {
         input?: unknown;
         requiredCapabilities?: RequiredCapabilities;
         /**
-         * Type of agent. One that skein.yaml configures is started by a host; any other joins by itself.
+         * Only agents of this type may claim it.
          */
         agentType?: string;
         /**
-         * Assignments on distinct agents.
+         * Assignments on distinct agents, for a task without phases: each phase has its own.
          */
         parallelism?: number;
         /**
@@ -1229,9 +1278,21 @@ export interface TaskOrchestrateArguments {
          */
         phases?: [PhaseRequest, ...PhaseRequest[]];
       };
-  priority?: Priority;
-  strategy?: Strategy;
+  /**
+   * Higher ones are claimed first; within one, first in, first out. Waiting a minute raises a task by one step, so nothing starves. `medium` is another word for `normal`.
+   */
+  priority?: 'critical' | 'high' | 'normal' | 'medium' | 'low';
+  /**
+   * How a task without phases is planned. This version has parallel (one phase, several agents, blind to each other) and adaptive (the default: parallel when consensus or parallelism asks for it, else one agent); the others are refused with unsupported_setting.
+   */
+  strategy?: 'parallel' | 'sequential' | 'balanced' | 'adaptive';
+  /**
+   * How the work is carried out and how results become one.
+   */
   execution?: {
+    /**
+     * The only mode that there is, so it changes nothing.
+     */
     mode?: 'distributed';
     /**
      * What follows a failed attempt. exponential_backoff (the default) waits a random time up to 100 ms, doubled with each failure, 30 s at most; fixed waits retryDelay.
@@ -1247,7 +1308,7 @@ export interface TaskOrchestrateArguments {
     retryDelay?: number;
     resultAggregation?: ResultAggregation;
     /**
-     * Share of a phase's planned assignments that may fail for good; when more do, the phase fails.
+     * Share of a phase's planned assignments that may fail for good; when more do, the phase fails and what is left of it is cancelled.
      */
     failureThreshold?: number;
     /**
@@ -1261,6 +1322,9 @@ export interface TaskOrchestrateArguments {
   };
   requestId?: RequestId;
 }
+/**
+ * A phase of a task.
+ */
 export interface PhaseRequest {
   /**
    * Unique within the task; others name it in their dependencies.
@@ -1278,7 +1342,7 @@ export interface PhaseRequest {
   dependencies?: string[];
   requiredCapabilities?: RequiredCapabilities;
   /**
-   * Type of agent. One that skein.yaml configures is started by a host; any other joins by itself.
+   * Only agents of this type may claim it.
    */
   agentType?: string;
   /**
@@ -1300,7 +1364,13 @@ export interface TaskOrchestrateResult {
   swarmId: string;
   status: TaskState;
   reason: string | null;
+  /**
+   * given_phases: as they were given. parallel: one phase of several assignments. single: one phase of one.
+   */
   resolvedStrategy: 'given_phases' | 'parallel' | 'single';
+  /**
+   * Why it was planned like this.
+   */
   strategyReason: string;
   /**
    * Agents to whom work of the task has been offered already.
@@ -1346,7 +1416,7 @@ export interface TaskOrchestrateResult {
     requiredVotes: number | null;
     maxFailures: number;
   };
-  estimatedCompletion: Time | null;
+  estimatedCompletion: TimeOrNull;
   mcpConnections: {
     /**
      * Connections to this server right now.
@@ -1389,22 +1459,41 @@ export interface TaskResultsResult {
    * The aggregate: the result of the last phase; of several last phases an object by name. null unless the task has completed.
    */
   result: unknown;
-  results: {
-    phase: string;
-    assignmentId: string;
-    agentId: string | null;
-    attempt: number;
-    status: AssignmentStatus;
-    result: unknown;
-    error: AttemptError | null;
-    usage: UsageOut;
-    durationMs: number | null;
-  }[];
+  results: AttemptResult[];
   consensus: Consensus;
   /**
    * All votes, when several phases vote.
    */
   votes?: Consensus[];
+}
+/**
+ * What has become of an assignment.
+ */
+export interface AttemptResult {
+  phase: string;
+  assignmentId: string;
+  /**
+   * Who ended it, or holds it; null: nobody.
+   */
+  agentId: string | null;
+  /**
+   * Claims so far.
+   */
+  attempt: number;
+  status: AssignmentStatus;
+  /**
+   * null unless it has succeeded.
+   */
+  result: unknown;
+  /**
+   * Of its newest failed attempt; null when it has succeeded, and while none has failed.
+   */
+  error: AttemptError | null;
+  usage: UsageOut;
+  /**
+   * From its last claim to its end; null while it has not ended.
+   */
+  durationMs: number | null;
 }
 export interface TaskStatusArguments {
   taskId?: TaskId;
@@ -1413,11 +1502,54 @@ export interface TaskStatusArguments {
    */
   swarmId?: string;
   /**
-   * active: has not ended. all when absent.
+   * Without taskId. active: has not ended. all when absent.
    */
   filter?: 'all' | 'active' | 'orchestrating' | 'running' | 'waiting' | 'completed' | 'failed' | 'cancelled';
+  /**
+   * Without taskId. Tasks of a page; 50 when absent.
+   */
   limit?: number;
+  /**
+   * Without taskId. As the last page gave it.
+   */
   cursor?: string;
+}
+/**
+ * A task and its phases.
+ */
+export interface TaskDetail {
+  taskId: string;
+  swarmId: string;
+  status: TaskState;
+  /**
+   * Why it failed or was cancelled; null otherwise.
+   */
+  reason: string | null;
+  description: string;
+  priority: string;
+  progress: Progress;
+  phases: PhaseState[];
+  createdAt: Time;
+  /**
+   * Of the first claim.
+   */
+  startedAt: Time | null;
+  endedAt: TimeOrNull;
+  /**
+   * It fails then if it has not ended.
+   */
+  deadlineAt: Time | null;
+}
+/**
+ * A page of tasks, newest first.
+ */
+export interface TaskPage {
+  swarmId: string;
+  tasks: TaskSummary[];
+  /**
+   * Pass it back for the tasks that follow; null: there are none.
+   */
+  cursor: string | null;
 }
 export interface TaskUpdateArguments {
   /**
@@ -1431,7 +1563,10 @@ export interface TaskUpdateArguments {
    */
   progress?: unknown;
   usage?: Usage;
-  waitSeconds?: WaitSeconds;
+  /**
+   * How long the reply may be held back: 0, that is not at all, when absent. Not longer than heartbeatSeconds: waiting renews nothing.
+   */
+  waitSeconds?: number;
   requestId?: RequestId;
 }
 export interface TaskUpdateResult {
@@ -1445,7 +1580,10 @@ export interface TaskWaitArguments {
    * Swarm, as swarm_init returned it.
    */
   swarmId?: string;
-  waitSeconds?: WaitSeconds;
+  /**
+   * How long to wait, at most, for something to answer with: 30 when absent; 0 answers at once.
+   */
+  waitSeconds?: number;
 }
 export interface TaskWaitResult {
   taskId: string;
@@ -1454,34 +1592,18 @@ export interface TaskWaitResult {
   reason: string | null;
   description: string;
   priority: string;
-  progress: {
-    /**
-     * Settled phases.
-     */
-    done: number;
-    total: number;
-  };
+  progress: Progress;
   phases: PhaseState[];
   createdAt: Time;
-  startedAt: Time | null;
-  endedAt: Time | null;
-  deadlineAt: Time | null;
+  startedAt: TimeOrNull;
+  endedAt: TimeOrNull;
+  deadlineAt: TimeOrNull;
   ended: boolean;
   /**
    * The aggregate: the result of the last phase; of several last phases an object by name. null unless the task has completed.
    */
   result?: unknown;
-  results?: {
-    phase: string;
-    assignmentId: string;
-    agentId: string | null;
-    attempt: number;
-    status: AssignmentStatus;
-    result: unknown;
-    error: AttemptError | null;
-    usage: UsageOut;
-    durationMs: number | null;
-  }[];
+  results?: AttemptResult[];
   consensus?: Consensus;
   /**
    * All votes, when several phases vote.

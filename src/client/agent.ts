@@ -6,6 +6,7 @@
  * - It gives up when the agent's grace is over, or the join is refused. `signal` is aborted then, with the reason.
  * - Heartbeats are the worker's: call `update` at least every `joined.heartbeatSeconds` while holding work.
  */
+import { setMaxListeners } from 'node:events';
 import { nanoid } from 'nanoid';
 import type { SwarmJoinArguments, SwarmJoinResult } from '../spec.types.ts';
 import { Connection, type Request } from './connection.ts';
@@ -26,11 +27,9 @@ import {
   type ToolName,
 } from './tools.ts';
 
-/** With neither `swarmId` nor `token` it becomes a new agent of the coordinator's newest live swarm. */
+/** Without `swarmId` the coordinator's newest live swarm is meant, also where a token belongs to another. */
 export type JoinOptions = Omit<SwarmJoinArguments, 'type' | 'requestId'>;
 
-/** Names a piece of work that the agent holds. */
-export type Claim = Pick<Arguments<'task_complete'>, 'assignmentId' | 'leaseToken'>;
 /** A claim as a new join reports it. */
 export type Held = SwarmJoinResult['held'][number];
 
@@ -59,6 +58,7 @@ export class AgentSession {
     // The same in every attempt, so that a join whose answer was lost does not make a second agent.
     this.#first = { ...options, requestId: nanoid() };
     this.#onEnd = onEnd;
+    setMaxListeners(0, this.signal);
     this.#connection = new Connection(settings, {
       prepare: (request) => this.#join(request),
       onLost: () => this.#comeBack(),

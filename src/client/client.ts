@@ -16,7 +16,7 @@ import { Pool } from './pool.ts';
 import { retry } from './retry.ts';
 import { toolCall, toolResult, type CallParameters, type CallableTool, type Result } from './tools.ts';
 
-export type { AgentSession, Claim, Held, JoinOptions } from './agent.ts';
+export type { AgentSession, Held, JoinOptions } from './agent.ts';
 export { SkeinError, type ErrorData } from './errors.ts';
 export type { EventStream, SubscribeOptions, SwarmEvent } from './events.ts';
 export type { ClientOptions } from './options.ts';

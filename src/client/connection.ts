@@ -10,7 +10,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Params } from '../wire/jsonrpc.ts';
 import { now, within } from './deadline.ts';
-import { closed, deadlineExceeded, SkeinError } from './errors.ts';
+import { closed, deadlineExceeded, nameOf, SkeinError } from './errors.ts';
 import { openLink, type Link } from './link.ts';
 import type { Settings } from './options.ts';
 import { Pace } from './pace.ts';
@@ -46,10 +46,12 @@ export class Connection {
 
   /** @throws SkeinError */
   async request(method: string, params: Params | undefined, until: number): Promise<unknown> {
+    const what = nameOf(method, params);
     let waitMs = this.#pace.turn(now());
-    for (let refusal: SkeinError | undefined; ;) {
-      if (waitMs > 0) await this.#wait(waitMs, method, until, refusal);
-      const link = this.#link ?? (await this.#openUntil(until, method));
+    let refusal: SkeinError | undefined;
+    for (;;) {
+      if (waitMs > 0) await this.#wait(waitMs, what, until, refusal);
+      const link = this.#link ?? (await this.#openUntil(until, what));
       try {
         return await link.request(method, params, until);
       } catch (error) {
@@ -93,13 +95,13 @@ export class Connection {
     return link;
   }
 
-  async #openUntil(until: number, method: string): Promise<Link> {
-    return within(until, this.#open(), () => new SkeinError(deadlineExceeded(method, { definite: true })));
+  async #openUntil(until: number, what: string): Promise<Link> {
+    return within(until, this.#open(), () => new SkeinError(deadlineExceeded(what, { definite: true })));
   }
 
-  async #wait(ms: number, method: string, until: number, cause: SkeinError | undefined): Promise<void> {
+  async #wait(ms: number, what: string, until: number, cause: SkeinError | undefined): Promise<void> {
     // The turn would come too late: better to hear it at once.
-    if (now() + ms >= until) throw new SkeinError(deadlineExceeded(method, { definite: true, cause }));
+    if (now() + ms >= until) throw new SkeinError(deadlineExceeded(what, { definite: true, cause }));
     await sleep(ms, undefined, { signal: this.#closing.signal }).catch(() => {
       throw connectionClosed();
     });

@@ -15,7 +15,7 @@
  * - `invalid_options`     a setting of the client, or a variable of its environment, cannot be
  */
 import { errors } from '../spec.ts';
-import type { ErrorObject } from '../wire/jsonrpc.ts';
+import type { ErrorObject, Params } from '../wire/jsonrpc.ts';
 
 export type ErrorData = { readonly [name: string]: unknown };
 
@@ -71,6 +71,11 @@ export function fromServer({ code, message, data }: ErrorObject): Failure {
   return { message, reason, code, definite: fields['definite'] === true, temporary, data: fields };
 }
 
+/** What people call a request: a tool by its own name. */
+export function nameOf(method: string, params: Params | undefined): string {
+  return method === 'tools/call' ? String((params as { readonly name?: unknown }).name) : method;
+}
+
 /** The client turned the call down itself, with a reason of the server's: it saves the way. */
 export function turnedDown(reason: 'invalid_arguments' | 'too_large', message: string): SkeinError {
   return new SkeinError({ ...fromServer({ code: errors.get(reason)!.code, message }), reason, definite: true });
@@ -92,9 +97,12 @@ export function protocolError(place: string, what: string): Failure {
 
 export function deadlineExceeded(
   what: string,
-  state: { readonly definite: boolean; readonly cause?: unknown },
+  { definite, cause }: { readonly definite: boolean; readonly cause?: unknown },
 ): Failure {
-  return { ...own('deadline_exceeded', `${what} was not answered in time`, state), cause: state.cause };
+  const message = definite
+    ? `${what} could not be sent in time, and did not happen`
+    : `${what} was not answered in time: whether it happened is not known`;
+  return { ...own('deadline_exceeded', message, { definite }), cause };
 }
 
 export function closed(what: string, state: { readonly definite: boolean }): Failure {

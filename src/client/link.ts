@@ -9,7 +9,13 @@
  */
 import { Buffer } from 'node:buffer';
 import { createConnection, type Socket } from 'node:net';
-import { createJSONRPCErrorResponse, JSONRPCClient } from 'json-rpc-2.0';
+import {
+  createJSONRPCErrorResponse,
+  JSONRPCClient,
+  type JSONRPCErrorResponse,
+  type JSONRPCID,
+  type JSONRPCResponse,
+} from 'json-rpc-2.0';
 import { encodeRequest, parse, type ErrorObject, type Params } from '../wire/jsonrpc.ts';
 import { LineDecoder, type Line } from '../wire/lines.ts';
 import { now } from './deadline.ts';
@@ -19,6 +25,7 @@ import {
   connectionLost,
   deadlineExceeded,
   fromServer,
+  nameOf,
   protocolError,
   SkeinError,
   turnedDown,
@@ -42,6 +49,8 @@ const keepAliveMs = 30_000;
 const replyBytesMax = 268_435_456;
 /** Values are nested deeper in replies than they were in requests. */
 const limits = { depthMax: 128, batchMax: 1 };
+/** The code of answers that json-rpc-2.0 and we make up, so that every request has one. No server sends it. */
+const ours = 0;
 
 /** @throws SkeinError connect_failed or closed: nothing was sent. */
 export async function openLink(options: LinkOptions): Promise<Link> {
@@ -103,13 +112,13 @@ export class Link {
     const { lineBytesMax } = this.#options;
     // Sent, it would end the link and take the requests of others with it.
     if (Buffer.byteLength(line) > lineBytesMax) {
-      const message = `${method}: the request has more than ${lineBytesMax} bytes: send large values in parts, or raise MCP_MAX_MESSAGE_BYTES here and at the server`;
+      const message = `${nameOf(method, params)}: the request has more than ${lineBytesMax} bytes: send large values in parts, or raise MCP_MAX_MESSAGE_BYTES here and at the server`;
       throw turnedDown('too_large', message);
     }
     const sentAt = now();
-    const late = (id: string | number | null): ReturnType<typeof createJSONRPCErrorResponse> => {
+    const late = (id: JSONRPCID): JSONRPCErrorResponse => {
       if (this.#heardAt < sentAt) this.#giveUp(connectionLost(this.#place, 'silent for too long'));
-      return createJSONRPCErrorResponse(id, ours, '', deadlineExceeded(method, { definite: false }));
+      return createJSONRPCErrorResponse(id, ours, '', deadlineExceeded(nameOf(method, params), { definite: false }));
     };
     const response = await this.#rpc
       .timeout(Math.max(0, until - sentAt), late)
@@ -195,12 +204,9 @@ export class Link {
   }
 }
 
-/** The code of answers that json-rpc-2.0 and we make up ourselves, so that every request has one. No server sends it. */
-const ours = 0;
-
 function asResponse(
   id: number,
   { result, error }: { readonly result: unknown; readonly error: ErrorObject | undefined },
-): Parameters<JSONRPCClient['receive']>[0] {
+): JSONRPCResponse {
   return error === undefined ? { jsonrpc: '2.0', id, result } : { jsonrpc: '2.0', id, error };
 }

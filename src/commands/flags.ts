@@ -1,17 +1,25 @@
 /** What the client commands have in common: where the server is, and how their output looks. */
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import { connect, type Client } from '../client/client.ts';
 import { SkeinError } from '../client/errors.ts';
 
 export interface ServerFlags {
   readonly host?: string;
-  readonly port?: string;
+  readonly port?: number;
 }
 
 export function withServer(command: Command): Command {
   return command
     .option('--host <host>', 'Host of the server [MCP_HOST, default 127.0.0.1]')
-    .option('--port <port>', 'Port of the server [MCP_TCP_PORT, default 9500]');
+    .option('--port <port>', 'Port of the server [MCP_TCP_PORT, default 9500]', portNumber);
+}
+
+function portNumber(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port < 1 || port > 65_535) {
+    throw new InvalidArgumentError('It must be a whole number from 1 to 65535.');
+  }
+  return port;
 }
 
 /** Runs with a client and closes it; an expected failure is a line on standard error and an exit code of 1. */
@@ -19,7 +27,7 @@ export async function withClient(flags: ServerFlags, run: (client: Client) => Pr
   try {
     const client = connect({
       ...(flags.host !== undefined && { host: flags.host }),
-      ...(flags.port !== undefined && { port: Number(flags.port) }),
+      ...(flags.port !== undefined && { port: flags.port }),
       poolMin: 0,
     });
     try {

@@ -8,12 +8,18 @@ interface Event {
   readonly [field: string]: unknown;
 }
 
+interface AttemptError {
+  readonly reason: string;
+  readonly message: string | null;
+  readonly agentId: string;
+}
+
 export class Progress {
   readonly #stream: NodeJS.WriteStream | WriteStream;
   #taskId: string | null = null;
   readonly #names = new Map<string, string>();
-  /** What every assignment does right now, by its phase and copy. */
-  readonly #assignments = new Map<string, string>();
+  /** What there is to say right now, by what it is about: an assignment, a settled or waiting phase, an agent in trouble. */
+  readonly #states = new Map<string, string>();
   #drawn = 0;
 
   constructor(stream: NodeJS.WriteStream) {
@@ -26,9 +32,17 @@ export class Progress {
 
   event(event: Event): void {
     const line = this.#describe(event);
-    if (line === null) return;
-    if (this.#stream.isTTY) this.#draw();
-    else this.#stream.write(`${event.at.slice(11, 19)} ${line}\n`);
+    if (line !== null) this.#show(event.at, line);
+  }
+
+  /** What could go on and does not, and why; once for each reason. */
+  waiting({ phases }: Pick<TaskWaitResult, 'phases'>): void {
+    for (const { name, status, waitingFor } of phases) {
+      if (status !== 'running' || waitingFor === undefined) continue;
+      const state = `waits: ${waitingFor}`;
+      if (this.#states.get(name) === state) continue;
+      this.#show(new Date().toISOString(), this.#now(name, state));
+    }
   }
 
   ended(task: TaskWaitResult): void {
@@ -52,6 +66,11 @@ export class Progress {
     }
   }
 
+  #show(at: string, line: string): void {
+    if (this.#stream.isTTY) this.#draw();
+    else this.#stream.write(`${at.slice(11, 19)} ${line}\n`);
+  }
+
   #describe(event: Event): string | null {
     const text = (field: string): string => String(event[field] ?? '');
     const agent = this.#nameOf(text('agentId'));
@@ -62,18 +81,24 @@ export class Progress {
           text('agentId'),
           event['name'] === null ? `${text('agentType')} ${text('agentId').slice(-4)}` : text('name'),
         );
-        return `${this.#nameOf(text('agentId'))} spawning`;
+        if (event['runtime'] === 'external') {
+          return this.#now(this.#nameOf(text('agentId')), 'external: a process has to join as it');
+        }
+        return `${this.#nameOf(text('agentId'))}: spawning`;
       case 'agent_joined':
-        return `${agent} active`;
+        this.#states.delete(agent);
+        return `${agent}: active`;
       case 'agent_offline':
-        return `${agent} offline: ${text('reason')}`;
+        return this.#now(agent, `offline: ${text('reason')}`);
       case 'agent_failed':
-        return `${agent} failed: ${text('reason')}`;
+        return this.#now(agent, `failed: ${text('reason')}`);
       case 'agent_restarted':
-        return `${agent} is started again: ${text('reason')}`;
+        return this.#now(agent, `is started again: ${text('reason')}`);
       case 'task_accepted':
         return `task accepted: ${text('taskId')}`;
       case 'assignment_claimed':
+        // The phase itself waits no longer.
+        this.#states.delete(assignment.slice(0, assignment.lastIndexOf('/')));
         return this.#now(
           assignment,
           `${agent} works${Number(event['attempt']) > 1 ? ` (attempt ${text('attempt')})` : ''}`,
@@ -83,9 +108,7 @@ export class Progress {
       case 'attempt_succeeded':
         return this.#now(assignment, `done by ${agent}`);
       case 'attempt_failed': {
-        const { reason, message, agentId } = event['error'] as NonNullable<
-          TaskWaitResult['results']
-        >[number]['error'] & {};
+        const { reason, message, agentId } = event['error'] as AttemptError;
         return this.#now(
           assignment,
           `failed by ${this.#nameOf(agentId)}: ${reason}${message === null ? '' : `: ${message}`}${event['retryAt'] === null ? '' : '; to be tried again'}`,
@@ -101,7 +124,7 @@ export class Progress {
   }
 
   #now(what: string, state: string): string {
-    this.#assignments.set(what, state);
+    this.#states.set(what, state);
     return `${what}: ${state}`;
   }
 
@@ -110,9 +133,11 @@ export class Progress {
   }
 
   #draw(): void {
-    const width = (this.#stream.columns ?? 80) - 1;
-    const lines = [...this.#assignments].map(([what, state]) => `  ${what}: ${state}`.slice(0, width));
+    // A terminal that does not know its size says 0.
+    const width = (this.#stream.columns || 80) - 1;
+    const lines = [...this.#states].map(([what, state]) => `  ${what}: ${state}`.slice(0, width));
     if (this.#taskId !== null) lines.unshift(this.#taskId.slice(0, width));
+    if (lines.length === 0) return;
     this.#stream.write(`${this.#drawn === 0 ? '' : `\x1b[${this.#drawn}A\x1b[J`}${lines.join('\n')}\n`);
     this.#drawn = lines.length;
   }

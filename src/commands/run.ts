@@ -32,6 +32,9 @@ interface AgentEntry {
   readonly config?: object;
 }
 
+/** After this time without an end, people are told what waits, and why. */
+const standstillSeconds = 5;
+
 const members = ['swarm', 'agents', 'task', 'execution'];
 
 export function addRun(program: Command): void {
@@ -88,9 +91,23 @@ function readRunFile(file: string, input: string | undefined): RunFile {
   if (unknown !== undefined)
     throw new Error(`${name} has ${unknown}, which means nothing: there are ${members.join(', ')}`);
   const described = content as RunFile;
+  checkAgents(name, described.agents ?? []);
   if (input === undefined) return described;
   const task = typeof described.task === 'string' ? { description: described.task } : described.task;
   return { ...described, task: { ...task, input: jsonOrText(input) } };
+}
+
+/** Of the agents, what the server never sees: that they are a list, and how many there are of each. */
+function checkAgents(name: string, agents: unknown): void {
+  const example = 'such as [{type: sum, count: 3}]';
+  if (!Array.isArray(agents)) throw new Error(`${name}: agents must be a list, ${example}`);
+  for (const agent of agents as readonly (Partial<AgentEntry> | string | null)[]) {
+    const { type, count = 1 } = typeof agent === 'string' ? { type: agent } : (agent ?? {});
+    if (typeof type !== 'string') throw new Error(`${name}: an agent must have a type, ${example}`);
+    if (!Number.isInteger(count) || count < 1) {
+      throw new Error(`${name}: count of agent ${type} must be a whole number above 0; it is ${JSON.stringify(count)}`);
+    }
+  }
 }
 
 function jsonOrText(text: string): unknown {
@@ -125,7 +142,7 @@ async function carryOut(client: Client, described: RunFile, flags: Flags): Promi
     });
     taskId = accepted.taskId;
     progress?.task(taskId);
-    const ended = await waitFor(client, swarmId, taskId);
+    const ended = await waitFor(client, swarmId, taskId, progress);
     await following?.stop();
     progress?.ended(ended);
     if (flags.json === true) console.log(JSON.stringify(ended));
@@ -144,10 +161,16 @@ function agentEntry(entry: AgentEntry | string): AgentEntry {
   return typeof entry === 'string' ? { type: entry } : entry;
 }
 
-async function waitFor(client: Client, swarmId: string, taskId: string): Promise<TaskWaitResult> {
+async function waitFor(
+  client: Client,
+  swarmId: string,
+  taskId: string,
+  progress: Progress | null,
+): Promise<TaskWaitResult> {
   for (;;) {
-    const seen = await client.call('task_wait', { swarmId, taskId, waitSeconds: 60 });
+    const seen = await client.call('task_wait', { swarmId, taskId, waitSeconds: standstillSeconds });
     if (seen.ended) return seen;
+    progress?.waiting(seen);
   }
 }
 

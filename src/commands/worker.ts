@@ -59,7 +59,7 @@ async function run(flags: Flags): Promise<void> {
 
   const client = connect({
     ...(flags.host !== undefined && { host: flags.host }),
-    ...(flags.port !== undefined && { port: Number(flags.port) }),
+    ...(flags.port !== undefined && { port: flags.port }),
     poolMin: 0,
   });
   try {

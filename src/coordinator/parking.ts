@@ -27,10 +27,8 @@ export class Parking {
     this.#clock = clock;
   }
 
-  get size(): number {
-    let size = 0;
-    for (const parked of this.#byKey.values()) size += parked.size;
-    return size;
+  has(key: WakeKey): boolean {
+    return this.#byKey.has(key);
   }
 
   park(key: WakeKey, patience: Patience, parked: Parked): void {

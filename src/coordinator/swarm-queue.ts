@@ -184,8 +184,11 @@ export class SwarmQueue {
 
   /** Decides a batch and commits it; again from the start when the state turns out to be stale or a command has a bug. */
   async #run(batch: readonly Item[]): Promise<void> {
-    let items = batch.filter((item) => item.patience?.signal.aborted !== true);
-    for (const item of batch) if (!items.includes(item)) this.#abandoned(item);
+    let items: Item[] = [];
+    for (const item of batch) {
+      if (item.patience?.signal.aborted === true) this.#abandoned(item);
+      else items.push(item);
+    }
     for (;;) {
       if (this.#stopped !== null) {
         for (const item of items) this.#finish(item, this.#stopped);
@@ -239,6 +242,7 @@ export class SwarmQueue {
         id: (kind) => mint.id(kind, now),
         secret: mint.secret,
         draw: mint.draw,
+        isWaiting: (agentId) => this.#parking.has(`work:${agentId}`),
         keep: payloads.keep,
       };
       try {

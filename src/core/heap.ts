@@ -14,8 +14,8 @@ export interface Heap<T extends Slotted> {
   remove(item: T): void;
   /** Restores the order after `item`'s rank has changed. */
   moved(item: T): void;
-  /** The first member, in order, that `wanted` accepts. O(k log k) when k members are looked at. */
-  first(wanted: (item: T) => boolean): T | undefined;
+  /** The first member, in order, that `wanted` accepts. O(k log k) when k members are looked at, `most` at most. */
+  first(wanted: (item: T) => boolean, most?: number): T | undefined;
   items(): Iterable<T>;
 }
 
@@ -80,13 +80,13 @@ export function createHeap<T extends Slotted>(before: (a: T, b: T) => boolean): 
       item.slot = -1;
     },
     moved,
-    first(wanted) {
+    first(wanted, most = Infinity) {
       const top = items[0];
       if (top === undefined || wanted(top)) return top;
       // Best-first walk: the frontier holds slots whose parents have been looked at and turned down.
       const frontier = createHeap<{ slot: number; at: number }>((a, b) => before(items[a.at]!, items[b.at]!));
       let at = 0;
-      for (;;) {
+      for (let looked = 1; looked < most; looked += 1) {
         for (const child of [2 * at + 1, 2 * at + 2]) {
           if (child < items.length) frontier.push({ slot: -1, at: child });
         }
@@ -96,6 +96,7 @@ export function createHeap<T extends Slotted>(before: (a: T, b: T) => boolean): 
         at = next.at;
         if (wanted(items[at]!)) return items[at];
       }
+      return undefined;
     },
     items() {
       return items;

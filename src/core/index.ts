@@ -20,6 +20,7 @@ export interface Indexes {
   readonly tokens: Map<string, string>;
   readonly profiles: Map<string, Profile>;
   readonly lanes: Map<string, Lane>;
+  /** What waits for a claim, offered or not. */
   readonly queued: Map<string, Queued>;
   readonly taskBySeq: Map<number, Task>;
   /** Tasks that have not ended, agents that are not closed. */
@@ -301,7 +302,7 @@ function assignmentDue({ work }: Assignment): number | null {
 function refreshQueued(state: State, task: Task, phase: Phase, assignment: Assignment): void {
   const { indexes } = state;
   const queued = indexes.queued.get(assignment.id);
-  const wanted = assignment.work.status === 'queued';
+  const wanted = assignment.work.status === 'queued' || assignment.work.status === 'offered';
   if (wanted && queued === undefined) {
     const lane = laneOf(state, phase);
     const rank = assignment.readyAt + prioritySteps[task.priority] * state.limits.priorityAgingMs;
@@ -374,11 +375,11 @@ export function bestQueuedFor(state: State, agent: Agent, wanted: (queued: Queue
   return best;
 }
 
-/** The best free agent that can do what is queued and that `wanted` accepts. */
-export function bestFreeAgent(queued: Queued, wanted: (agent: Agent) => boolean): Agent | undefined {
+/** The best free agent that can do what is queued and that `wanted` accepts, among the best `most` of each profile. */
+export function bestFreeAgent(queued: Queued, wanted: (agent: Agent) => boolean, most: number): Agent | undefined {
   let best: AgentEntry | undefined;
   for (const profile of queued.lane.profiles) {
-    const candidate = profile.free.first((entry) => wanted(entry.agent));
+    const candidate = profile.free.first((entry) => wanted(entry.agent), most);
     if (candidate !== undefined && (best === undefined || isBetterCandidate(candidate, best))) best = candidate;
   }
   return best?.agent;

@@ -7,7 +7,7 @@
  *       │                                │ failure, timeout, lapse, lost agent
  *       └── backoff <──another attempt───┴──last attempt──> failed
  *
- * An offer reserves work for the best free agent for a short while; a claim is fenced by the attempt number and a lease
+ * An offer goes to the best free agent, which is woken for it; a claim is fenced by the attempt number and a lease
  * token. Any call of the holder renews all its leases, at most once per third of a lease.
  */
 import { actingAgent } from './agent.ts';
@@ -25,14 +25,22 @@ import { winningResult } from './vote.ts';
 
 // ---- offering
 
-/** Offers a queued assignment to the best free agent; without one it stays queued for whoever asks first. */
+/** Agents that are looked at for one that waits, before the best one is taken as it is. */
+const candidatesMax = 64;
+
+/**
+ * Offers a queued assignment to the best free agent: one that waits for work if there is one, and preferably one that
+ * has not failed at it. Without any it stays queued for whoever asks first.
+ */
 export const place: Rule<'place'> = (state, { assignmentId }, world) => {
   const queued = state.indexes.queued.get(assignmentId);
   if (queued === undefined) return {};
   const { phase, assignment } = queued;
+  const isNew = (agent: Agent): boolean => mayTake(agent, phase) && !assignment.triedBy.includes(agent.id);
   const agent =
-    bestFreeAgent(queued, (candidate) => mayTake(candidate, phase) && !assignment.triedBy.includes(candidate.id)) ??
-    bestFreeAgent(queued, (candidate) => mayTake(candidate, phase));
+    bestFreeAgent(queued, (candidate) => isNew(candidate) && world.isWaiting(candidate.id), candidatesMax) ??
+    bestFreeAgent(queued, isNew, candidatesMax) ??
+    bestFreeAgent(queued, (candidate) => mayTake(candidate, phase), Infinity);
   if (agent === undefined) return {};
   const until = world.now + state.limits.offerMs;
   return {
@@ -69,7 +77,7 @@ export const taskNext: Rule<'task_next'> = (state, { actor }, world) => {
   const agent = actingAgent(state, actor);
   if (isRefusal(agent)) return agent;
   const events = renewLeases(state, agent, world);
-  const found = offeredTo(state, agent) ?? takeable(state, agent);
+  const found = offeredTo(state, agent) ?? takeable(state, agent, world);
   if (found === undefined) {
     if (!agent.attentive) events.push(happened(world, { type: 'agent_attentive', agentId: agent.id, attentive: true }));
     return {
@@ -100,10 +108,17 @@ function offeredTo(state: State, agent: Agent): { phase: Phase; assignment: Assi
   return heldBy(state, agent).find(({ assignment }) => assignment.work.status === 'offered');
 }
 
-function takeable(state: State, agent: Agent): Queued | undefined {
+/**
+ * The first in the queue that the agent may have. What is offered to another is left to it if it waits, since it is
+ * about to claim; if it does not, who asks first is served first.
+ */
+function takeable(state: State, agent: Agent, world: World): Queued | undefined {
   const entry = state.indexes.agents.get(agent.id)!;
   if (entry.work.size >= agent.maxConcurrent) return undefined;
-  return bestQueuedFor(state, agent, ({ phase }) => mayTake(agent, phase));
+  return bestQueuedFor(state, agent, ({ phase, assignment: { work } }) => {
+    if (work.status === 'offered' && world.isWaiting(work.agentId)) return false;
+    return mayTake(agent, phase);
+  });
 }
 
 /** The phase's timeout, unless the agent was configured with a shorter one. */

@@ -17,6 +17,8 @@ export interface World {
   secret(): string;
   /** Uniform in [0, 1): jitter. */
   draw(): number;
+  /** Whether the agent waits in `task_next` at this moment. */
+  isWaiting(agentId: string): boolean;
   /** Where a user's value is kept: in the event, or beside the journal when it is large. */
   keep(value: Json): Payload;
 }

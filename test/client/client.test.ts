@@ -138,7 +138,8 @@ test('calls of a client', async (suite) => {
     const proxy = await startProxy(t, server.port);
     const skein = client(t, proxy.port);
     proxy.fate = () => 'lose_reply';
-    const error = await failure(skein.call('tool_of_the_future' as 'swarm_list'));
+    // @ts-expect-error no tool of this release has the name
+    const error = await failure(skein.call('tool_of_the_future', {}));
     assert.equal(error.reason, 'connection_lost');
     assert.equal(error.code, null);
     assert.equal(error.definite, false);
@@ -217,7 +218,8 @@ test('calls of a client', async (suite) => {
   });
 
   await suite.test('to join over the shared connections is refused, and says what to use', async (t) => {
-    const error = await failure(client(t, server.port).call('swarm_join' as 'swarm_list'));
+    // @ts-expect-error to join has a method of its own
+    const error = await failure(client(t, server.port).call('swarm_join', {}));
     assert.equal(error.reason, 'invalid_arguments');
     assert.match(error.message, /client\.join/);
   });

@@ -46,15 +46,17 @@ export async function startProxy(t: TestContext, serverPort: number): Promise<Pr
     sockets.add(socket);
     const upstream = createConnection({ port: serverPort, host: '127.0.0.1', noDelay: true });
     const fates = new Map<number, Fate>();
-    socket.on('error', () => {});
-    upstream.on('error', () => {});
+    const fromClient = createInterface(socket);
+    const fromServer = createInterface(upstream);
+    // That a connection breaks is what happens here; readline passes its errors on.
+    for (const each of [socket, upstream, fromClient, fromServer]) each.on('error', () => {});
     socket.on('close', () => {
       sockets.delete(socket);
       upstream.destroy();
       happened();
     });
     upstream.on('close', () => socket.destroy());
-    createInterface(socket).on('line', (line) => {
+    fromClient.on('line', (line) => {
       const request = JSON.parse(line) as Request;
       const fate = proxy.fate(request);
       requests.push(request);
@@ -62,7 +64,7 @@ export async function startProxy(t: TestContext, serverPort: number): Promise<Pr
       if (fate !== 'swallow') upstream.write(`${line}\n`);
       happened();
     });
-    createInterface(upstream).on('line', (line) => {
+    fromServer.on('line', (line) => {
       const fate = fates.get((JSON.parse(line) as { id?: number }).id ?? 0) ?? 'pass';
       if (fate === 'lose_reply') socket.destroy();
       else if (fate instanceof Promise) void fate.then(() => socket.write(`${line}\n`));

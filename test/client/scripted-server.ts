@@ -18,8 +18,9 @@ export async function startScriptedServer(
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
-    socket.on('error', () => {});
-    createInterface(socket).on('line', (line) => onRequest(JSON.parse(line) as ScriptedRequest, socket));
+    const lines = createInterface(socket);
+    for (const each of [socket, lines]) each.on('error', () => {});
+    lines.on('line', (line) => onRequest(JSON.parse(line) as ScriptedRequest, socket));
   });
   t.after(() => {
     server.close();

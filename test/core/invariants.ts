@@ -56,7 +56,11 @@ export function assertInvariants(state: State): void {
           assert.ok(terminalWork.has(of.status), `${phase.name} is ${phase.status} but ${id} is ${of.status}`);
         if ('agentId' in of && of.agentId !== null && of.status !== 'cancelled') agents.push(of.agentId);
         if (of.status === 'backoff' || of.status === 'offered' || of.status === 'claimed') timers.add(id);
-        assert.equal(indexes.queued.has(id), of.status === 'queued', `${id} is ${of.status}`);
+        assert.equal(
+          indexes.queued.has(id),
+          of.status === 'queued' || of.status === 'offered',
+          `${id} is ${of.status}`,
+        );
         if (of.status === 'offered' || of.status === 'claimed') {
           const agent = state.agents.get(of.agentId);
           assert.ok(agent !== undefined && agentClosedAt(agent) === null, `${id} belongs to an agent that is gone`);

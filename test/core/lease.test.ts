@@ -89,11 +89,10 @@ describe('an offer', () => {
       [fast, 1000],
       [failing, 10],
     ] as const) {
-      swarm.orchestrate();
-      const claim = [slow, fast, failing].map((of) => [of, of.next()] as const).find(([, got]) => got !== null)!;
-      assert.equal(claim[0], worker);
+      assert.equal(swarm.orchestrate().assignedAgents[0].agentId, worker.agentId);
+      const claim = worker.next();
       swarm.pass(ms);
-      worker.complete(claim[1]);
+      worker.complete(claim);
     }
     swarm.orchestrate({ retry: once });
     const claim = failing.next();
@@ -104,15 +103,42 @@ describe('an offer', () => {
     assert.deepEqual(swarm.orchestrate().assignedAgents, []);
   });
 
+  test('goes to an agent that waits for work, even if another one would be better', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    swarm.join();
+    const waiting = swarm.join();
+    swarm.waiting.add(waiting.agentId);
+    assert.equal(swarm.orchestrate().assignedAgents[0].agentId, waiting.agentId);
+  });
+
+  test('is for who waits: another who asks meanwhile goes away empty', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const waiting = swarm.join();
+    swarm.waiting.add(waiting.agentId);
+    const { taskId } = swarm.orchestrate();
+    assert.equal(swarm.join().next(), null);
+    assert.equal(waiting.next().taskId, taskId);
+  });
+
+  test('to an agent that does not wait is taken by whoever asks first', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    swarm.join();
+    const { taskId } = swarm.orchestrate();
+    const other = swarm.join();
+    assert.equal(other.next().taskId, taskId);
+  });
+
   test('that is not claimed goes to others, and its agent is passed over until it asks', () => {
     const swarm = SwarmUnderTest.withSwarm();
     const idle = swarm.join();
+    swarm.waiting.add(idle.agentId);
     const { taskId } = swarm.orchestrate();
     const awake = swarm.join();
-    assert.equal(awake.next(), null);
     swarm.pass(swarm.limits.offerMs);
+    assert.equal(swarm.task(taskId).phases[0].assignments[0].agentId, awake.agentId);
     assert.equal(awake.next().taskId, taskId);
     assert.deepEqual(swarm.orchestrate().assignedAgents, []);
+    swarm.waiting.clear();
     assert.notEqual(idle.next(), null);
     assert.deepEqual(swarm.orchestrate().assignedAgents, []);
   });

@@ -83,6 +83,8 @@ function walk(seed: number, steps: number): SwarmUnderTest {
     () => {
       const worker = pick(workers);
       if (worker === undefined) return;
+      if (draw() < 0.3) swarm.waiting.add(worker.agentId);
+      else swarm.waiting.delete(worker.agentId);
       const reply = may({ type: 'task_next', actor: worker.actor });
       if (reply !== null && reply.assignment !== null) claims.push({ worker, claim: reply.assignment });
     },
@@ -153,6 +155,7 @@ test('random swarms keep the invariants, replay, and end every task once nothing
       // One able worker, and time: everything ends.
       for (const agent of [...swarm.state.agents.values()])
         swarm.execute({ type: 'agent_stop', agentId: agent.id, reason: null });
+      swarm.waiting.clear();
       const able = [1, 2, 3].map(() => swarm.join({ capabilities: ['a', 'b', 'c'], maxConcurrent: 100 }));
       for (let round = 0; round < 200 && swarm.state.indexes.liveTasks > 0; round += 1) {
         for (const worker of able)

@@ -20,6 +20,8 @@ export class SwarmUnderTest {
   state: State;
   effects: Effect[] = [];
   now = epoch;
+  /** Agents whose workers wait in task_next. */
+  readonly waiting = new Set<string>();
   /** What chance brings next. */
   draw = (): number => 0.5;
   #minted = 0;
@@ -56,6 +58,7 @@ export class SwarmUnderTest {
       id: (kind) => `${kind}_${++this.#minted}`,
       secret: () => `secret_${++this.#minted}`,
       draw: () => this.draw(),
+      isWaiting: (agentId) => this.waiting.has(agentId),
       keep: (json) => ({ json }),
     };
   }

@@ -97,7 +97,12 @@ export async function replay(t: TestContext, { name, steps }: Transcript, target
     try {
       if (step.kind === 'until') {
         const [asking, showing] = [steps[(index += 1)]!, steps[(index += 1)]!];
-        await inTime(until(() => perform(asking), () => perform(showing)));
+        await inTime(
+          until(
+            () => perform(asking),
+            () => perform(showing),
+          ),
+        );
       } else await inTime(perform(step));
     } catch (error) {
       throw new Error(`${place}: ${(error as Error).message}`, { cause: error });
@@ -113,7 +118,7 @@ export async function replay(t: TestContext, { name, steps }: Transcript, target
 
 /** The state that is waited for sends no message, so it is asked for again. */
 async function until(ask: () => Promise<void>, show: () => Promise<void>): Promise<void> {
-  for (const deadline = Date.now() + patienceMs; ; ) {
+  for (const deadline = Date.now() + patienceMs; ;) {
     await ask();
     try {
       return await show();
@@ -145,7 +150,8 @@ function remember(to: Connection, text: string): void {
     return;
   }
   if (Array.isArray(sent)) for (const entry of sent) remember(to, JSON.stringify(entry));
-  else if (typeof sent === 'object' && sent !== null) rememberOne(to, sent as { readonly [key: string]: unknown }, text);
+  else if (typeof sent === 'object' && sent !== null)
+    rememberOne(to, sent as { readonly [key: string]: unknown }, text);
 }
 
 /** Whatever has a usable id and is no response is owed a reply, be it a proper request or not. */
@@ -217,14 +223,16 @@ function checkMessage(asked: Connection['asked'], message: Reply, id: string | u
   const requests = asked.get(id!);
   const request = requests?.shift() ?? null;
   if (requests?.length === 0) asked.delete(id!);
-  if (request === null) assert.ok(message.error !== undefined && id === 'null', `nobody asked: ${JSON.stringify(message)}`);
+  if (request === null)
+    assert.ok(message.error !== undefined && id === 'null', `nobody asked: ${JSON.stringify(message)}`);
   checkAnswer(request, message);
 }
 
 function checkNotification({ method, params }: Reply): void {
   const { notifications } = methods.get('subscribe')!;
   conforms(notifications![method!]!.params, params, `the notification ${method}`);
-  if (method === 'event') assert.ok(Object.hasOwn(events, params!.event!.type), `events.json has no ${params!.event!.type}`);
+  if (method === 'event')
+    assert.ok(Object.hasOwn(events, params!.event!.type), `events.json has no ${params!.event!.type}`);
 }
 
 function checkAnswer(request: Asked | null, { result, error }: Pick<Reply, 'result' | 'error'>): void {

@@ -79,7 +79,9 @@ function parseSettings(text: string): Record<string, string> {
 function parseBytes(expression: string): Buffer {
   const parts = expression.split(' + ').map((part) => {
     const [, count = '1', string] = /^(?:(\d+) \* )?(".*")$/.exec(part)!;
-    return Buffer.from(JSON.parse(string!) as string, 'latin1').toString('latin1').repeat(Number(count));
+    return Buffer.from(JSON.parse(string!) as string, 'latin1')
+      .toString('latin1')
+      .repeat(Number(count));
   });
   return Buffer.from(parts.join(''), 'latin1');
 }
@@ -96,7 +98,8 @@ export type Bindings = Map<string, unknown>;
 export function substitute(text: string, bindings: Bindings): string {
   return text.replaceAll(/"\$([a-z]\w*)"|\$([a-z]\w*)/gi, (found, whole?: string, part?: string) => {
     const name = whole ?? part!;
-    if (bindings.has(name)) return whole === undefined ? String(bindings.get(name)) : JSON.stringify(bindings.get(name));
+    if (bindings.has(name))
+      return whole === undefined ? String(bindings.get(name)) : JSON.stringify(bindings.get(name));
     if (whole === undefined) throw new Error(`$${name} is not bound`);
     return found;
   });
