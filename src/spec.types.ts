@@ -29,7 +29,7 @@ export type Name = string;
  */
 export type Capabilities = string[];
 /**
- * queued: can be claimed, or will be after a delay. offered: reserved for an agent for a moment. claimed: under a lease.
+ * queued: can be claimed, or will be after a delay. offered: to an agent, for a moment. claimed: under a lease.
  */
 export type AssignmentStatus = 'queued' | 'offered' | 'claimed' | 'succeeded' | 'failed' | 'cancelled';
 export type TimeOrNull = Time | null;
@@ -1117,7 +1117,7 @@ export interface TaskFailResult {
   assignmentId: string;
   taskId: string;
   /**
-   * queued: can be claimed, or will be after a delay. offered: reserved for an agent for a moment. claimed: under a lease.
+   * queued: can be claimed, or will be after a delay. offered: to an agent, for a moment. claimed: under a lease.
    */
   status: 'queued' | 'offered' | 'claimed' | 'succeeded' | 'failed' | 'cancelled';
   /**

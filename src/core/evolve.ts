@@ -15,6 +15,7 @@ import {
   refreshSwarm,
   refreshTask,
   taskHasEnded,
+  type Placed,
 } from './index.ts';
 import type { Limits } from './limits.ts';
 import {
@@ -473,8 +474,7 @@ function eachClaim(
   agent: Agent,
   change: (task: Task, phase: Phase, assignment: Assignment, claim: Extract<Work, { status: 'claimed' }>) => void,
 ): void {
-  for (const assignmentId of state.indexes.agents.get(agent.id)?.work ?? []) {
-    const { task, phase, assignment } = assignmentOf(state, assignmentId);
+  for (const { task, phase, assignment } of state.indexes.agents.get(agent.id)?.work.values() ?? []) {
     if (assignment.work.status === 'claimed') change(task, phase, assignment, assignment.work);
   }
 }
@@ -525,21 +525,20 @@ function typeMetrics(state: State, agentType: string): TypeMetrics {
   return measured;
 }
 
-function assignmentOf(state: State, assignmentId: string): { task: Task; phase: Phase; assignment: Assignment } {
+function assignmentOf(state: State, assignmentId: string): Placed {
   const found = findAssignment(state, assignmentId);
   if (found === undefined) throw new Error(`no assignment ${assignmentId}`);
   return found;
 }
 
 /** By its id, which says where it is: `taskId/phase/copy`. */
-export function findAssignment(
-  state: State,
-  assignmentId: string,
-): { readonly task: Task; readonly phase: Phase; readonly assignment: Assignment } | undefined {
-  const [taskId = '', phaseName = '', copy = ''] = assignmentId.split('/');
-  const task = state.tasks.get(taskId);
-  const phase = task?.phases.find((candidate) => candidate.name === phaseName);
-  const assignment = phase?.assignments[Number(copy) - 1];
+export function findAssignment(state: State, assignmentId: string): Placed | undefined {
+  const first = assignmentId.indexOf('/');
+  const last = assignmentId.lastIndexOf('/');
+  const task = state.tasks.get(assignmentId.slice(0, first));
+  const name = assignmentId.slice(first + 1, last);
+  const phase = task?.phases.find((candidate) => candidate.name === name);
+  const assignment = phase?.assignments[Number(assignmentId.slice(last + 1)) - 1];
   if (task === undefined || phase === undefined || assignment?.id !== assignmentId) return undefined;
   return { task, phase, assignment };
 }

@@ -44,11 +44,18 @@ export type TimerSubject =
 /** What is derived of one agent. Its slot is its place among the free agents of its profile. */
 export interface AgentEntry extends Slotted {
   readonly agent: Agent;
-  /** Ids of the assignments offered to it or claimed by it. */
-  readonly work: Set<string>;
+  /** The assignments offered to it or claimed by it, by id. */
+  readonly work: Map<string, Placed>;
   profile: Profile | null;
   token: string | null;
   live: boolean;
+}
+
+/** An assignment and where it belongs. */
+export interface Placed {
+  readonly task: Task;
+  readonly phase: Phase;
+  readonly assignment: Assignment;
 }
 
 export interface Profile {
@@ -70,11 +77,8 @@ export interface Lane {
   readonly profiles: Set<Profile>;
 }
 
-export interface Queued extends Slotted {
+export interface Queued extends Slotted, Placed {
   readonly lane: Lane;
-  readonly task: Task;
-  readonly phase: Phase;
-  readonly assignment: Assignment;
   /** Lower is served first. */
   readonly rank: number;
 }
@@ -141,7 +145,7 @@ export function agentClosedAt(agent: Agent): number | null {
 function agentEntry(state: State, agent: Agent): AgentEntry {
   let entry = state.indexes.agents.get(agent.id);
   if (entry === undefined) {
-    entry = { agent, work: new Set(), profile: null, token: null, live: false, slot: -1 };
+    entry = { agent, work: new Map(), profile: null, token: null, live: false, slot: -1 };
     state.indexes.agents.set(agent.id, entry);
   }
   return entry;
@@ -273,7 +277,7 @@ export function refreshAssignment(
   const after = work.status === 'offered' || work.status === 'claimed' ? work.agentId : null;
   if (before !== after) {
     occupy(state, before, (entry) => entry.work.delete(assignment.id));
-    occupy(state, after, (entry) => entry.work.add(assignment.id));
+    occupy(state, after, (entry) => entry.work.set(assignment.id, { task, phase, assignment }));
   }
   refreshQueued(state, task, phase, assignment);
   setTimer(state, { kind: 'assignment', id: assignment.id }, assignmentDue(assignment));

@@ -1,15 +1,12 @@
 /**
  * What an agent has in hand, and what every reply to its worker tells it: agents do not look into their inbox.
  */
-import { findAssignment } from './evolve.ts';
-import type { Agent, Assignment, Phase, State, Task } from './state.ts';
+import type { Placed } from './index.ts';
+import type { Agent, State } from './state.ts';
 
 /** Offered to it or claimed by it. */
-export function heldBy(state: State, agent: Agent): { task: Task; phase: Phase; assignment: Assignment }[] {
-  const held = [];
-  for (const assignmentId of state.indexes.agents.get(agent.id)?.work ?? [])
-    held.push(findAssignment(state, assignmentId)!);
-  return held;
+export function heldBy(state: State, agent: Agent): Placed[] {
+  return [...(state.indexes.agents.get(agent.id)?.work.values() ?? [])];
 }
 
 export interface Pending {

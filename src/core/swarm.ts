@@ -51,7 +51,7 @@ export const swarmDestroy: Rule<'swarm_destroy'> = (state, _command, world) => {
   for (const entry of state.indexes.agents.values()) {
     if (!entry.live) continue;
     effects.push({ kind: 'wake', key: `work:${entry.agent.id}` }, { kind: 'wake', key: `messages:${entry.agent.id}` });
-    for (const assignmentId of entry.work) effects.push({ kind: 'wake', key: `claim:${assignmentId}` });
+    for (const assignmentId of entry.work.keys()) effects.push({ kind: 'wake', key: `claim:${assignmentId}` });
     if (entry.agent.runtime === 'command') effects.push({ kind: 'stop_worker', agentId: entry.agent.id });
   }
   for (const task of state.tasks.values()) {

@@ -88,7 +88,7 @@ export function assertInvariants(state: State): void {
     const { life } = agent;
     if (life.status === 'offline' || (life.status === 'spawning' && life.until !== null)) timers.add(agent.id);
     const held = work.get(agent.id) ?? new Set();
-    assert.deepEqual([...(indexes.agents.get(agent.id)?.work ?? [])].sort(), [...held].sort());
+    assert.deepEqual([...(indexes.agents.get(agent.id)?.work.keys() ?? [])].sort(), [...held].sort());
     assert.ok(
       held.size <= agent.maxConcurrent,
       `${agent.id} holds ${held.size}, and ${agent.maxConcurrent} is the most`,
@@ -111,7 +111,7 @@ function describeIndexes({ indexes }: State): object {
     agents: [...indexes.agents]
       .map(([id, { work, profile, token, live, slot }]) => [
         id,
-        [...work].sort(),
+        [...work.keys()].sort(),
         profile?.key ?? null,
         token,
         live,

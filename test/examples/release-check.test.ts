@@ -49,7 +49,7 @@ test('a repository is examined, reviewed and reported on', async (t) => {
   await t.test('one that is fit to release', async (t) => {
     const ended = await runTask(t, server, task, '--input', await repository(t, fit));
     assert.match(String(ended.result), /^Verdict: GO\n/);
-    assert.match(String(ended.result), /license MIT, package demo 1\.0\.0/);
+    assert.match(String(ended.result), /license MIT in LICENSE, package demo 1\.0\.0/);
     assert.match(String(ended.result), /The examiners found nothing\./);
     assert.equal(ended.consensus?.reached, true);
     for (const { ballot } of ended.consensus.ballots) assert.ok(ballot === null || ballot === 'go');

@@ -25,9 +25,9 @@ await answer(({ dependencies: { inventory } }) => {
   const findings = [];
   const found = (rule, where, what) => findings.push({ rule, where, what });
 
-  const licensePath = paths.find((path) => /^(LICEN[CS]E|COPYING|UNLICENSE)([.-][^/]*)?$/i.test(path));
-  if (licensePath === undefined) found('no-license', '/', 'there is no LICENSE or COPYING');
-  const license = licensePath === undefined ? null : recognized(contentOf(inventory, licensePath));
+  const licenseFile = paths.find((path) => /^(LICEN[CS]E|COPYING|UNLICENSE)([.-][^/]*)?$/i.test(path)) ?? null;
+  if (licenseFile === null) found('no-license', '/', 'there is no LICENSE or COPYING');
+  const license = licenseFile === null ? null : recognized(contentOf(inventory, licenseFile));
   if (!paths.some((path) => /^readme(\.[^/]*)?$/i.test(path))) found('no-readme', '/', 'there is no README');
   if (!paths.some((path) => /^(changelog|changes|history|news)(\.[^/]*)?$/i.test(path))) {
     found('no-changelog', '/', 'there is no CHANGELOG');
@@ -35,13 +35,13 @@ await answer(({ dependencies: { inventory } }) => {
   const manifest = paths.includes('package.json') ? manifestOf(inventory, found) : null;
   if (manifest !== null) {
     if (license !== null && manifest.license !== undefined && !String(manifest.license).startsWith(license)) {
-      found('license-unclear', 'package.json', `it says ${manifest.license}, and ${licensePath} reads like ${license}`);
+      found('license-unclear', 'package.json', `it says ${manifest.license}, and ${licenseFile} reads like ${license}`);
     }
     checkDependencies(manifest, paths, found);
     if (manifest.private !== true) checkVersion(manifest, inventory, found);
   }
   const { name = null, version: number = null } = manifest ?? {};
-  return { license, package: manifest === null ? null : { name, version: number }, ...listed(findings) };
+  return { licenseFile, license, package: manifest && { name, version: number }, ...listed(findings) };
 });
 
 /** null: a text that is not known here. */
@@ -60,12 +60,12 @@ function manifestOf(inventory, found) {
   return null;
 }
 
-function checkDependencies({ dependencies = {}, devDependencies = {} }, paths, found) {
+function checkDependencies({ dependencies, devDependencies }, paths, found) {
   const needed = Object.keys({ ...dependencies, ...devDependencies }).length;
   if (needed > 0 && !paths.some((path) => lockFiles.test(path))) {
-    found('no-lock-file', 'package.json', `${needed} dependencies, and no lock file`);
+    found('no-lock-file', 'package.json', `dependencies (${needed}), and no lock file`);
   }
-  for (const [name, range] of Object.entries(dependencies)) {
+  for (const [name, range] of Object.entries(dependencies ?? {})) {
     if (/^(\*|latest|)$|^(git|file|https?)[+:]|\//.test(range)) {
       found('loose-dependency', 'package.json', `${name}: ${JSON.stringify(range)} can become anything`);
     }

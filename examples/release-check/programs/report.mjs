@@ -5,14 +5,13 @@ const shownMax = 10;
 
 await answer(({ dependencies }) => {
   const { inventory, metadata, leftovers, review } = dependencies;
-  const { name, version } = metadata.package ?? {};
   return [
     `Verdict: ${review.verdict.toUpperCase()}`,
     '',
     `  ${inventory.root}`,
     `  commit ${inventory.commit.slice(0, 7)} ${inventory.branch === '' ? 'on no branch' : `on ${inventory.branch}`}, ${inventory.committedAt}: ${inventory.subject}`,
     `  ${count(inventory.files, 'tracked file')}, ${size(inventory.bytes)}, ${count(leftovers.testFiles, 'test file')}, ${count(leftovers.todos, 'to-do mark')}`,
-    `  license ${metadata.license ?? 'not recognized'}${name === undefined ? '' : `, package ${name} ${version}`}`,
+    `  ${licenseOf(metadata)}${packageOf(metadata)}`,
     '',
     ...reasonsOf(review),
     '',
@@ -41,6 +40,16 @@ function findingsOf(dependencies) {
     ];
   });
   return lines.length === 0 ? ['The examiners found nothing.'] : ['The examiners found:', ...lines];
+}
+
+function licenseOf({ licenseFile, license }) {
+  return licenseFile === null ? 'no license' : `license ${license ?? 'of an unknown kind'} in ${licenseFile}`;
+}
+
+function packageOf({ package: described }) {
+  return described === null
+    ? ''
+    : `, package ${described.name ?? 'without a name'} ${described.version ?? ''}`.trimEnd();
 }
 
 function count(number, what) {
