@@ -310,7 +310,7 @@ export class Session implements Caller {
     this.leave();
   }
 
-  /** Ends the connection from our side: no more is read, and what works is answered if that does not take long. */
+  /** Ends the connection from our side: no more is read, and what is under way is answered if that does not take long. */
   leave(): void {
     if (this.#state === 'leaving' || this.#state === 'closing') return;
     this.#state = 'leaving';
@@ -322,13 +322,12 @@ export class Session implements Caller {
   }
 
   #endIfDone(): void {
-    const onlyWaits = this.#inFlight === this.#waits;
-    if (this.#state === 'leaving' && onlyWaits) this.#end();
-    // Reading is possible and has stopped: nothing is left to be read.
-    if (this.#state !== 'ended' || !this.#mayRead()) return;
+    // While reading is possible and has stopped, nothing is left to be read.
+    const readAll = this.#state === 'leaving' || (this.#state === 'ended' && this.#mayRead());
+    if (!readAll) return;
     if (this.#inFlight === 0) this.#end();
     // Whoever cannot send any more cannot do any work, either; a killed worker looks like this, too.
-    else if (onlyWaits) this.#loseAgents();
+    else if (this.#inFlight === this.#waits) this.#loseAgents();
   }
 
   #end(): void {
