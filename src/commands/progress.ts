@@ -16,21 +16,21 @@ interface AttemptError {
 
 export class Progress {
   readonly #stream: NodeJS.WriteStream | WriteStream;
-  #taskId: string | null = null;
+  readonly #taskId: string;
   readonly #names = new Map<string, string>();
   /** What there is to say right now, by what it is about: an assignment, a settled or waiting phase, an agent in trouble. */
   readonly #states = new Map<string, string>();
   #drawn = 0;
 
-  constructor(stream: NodeJS.WriteStream) {
+  constructor(stream: NodeJS.WriteStream, taskId: string) {
     this.#stream = stream;
-  }
-
-  task(taskId: string): void {
     this.#taskId = taskId;
   }
 
+  /** Of the agents, and of this task; others may share the swarm. */
   event(event: Event): void {
+    const about = event['taskId'] ?? event['assignmentId'];
+    if (typeof about === 'string' && about.split('/')[0] !== this.#taskId) return;
     const line = this.#describe(event);
     if (line !== null) this.#show(event.at, line);
   }
@@ -136,7 +136,7 @@ export class Progress {
     // A terminal that does not know its size says 0.
     const width = (this.#stream.columns || 80) - 1;
     const lines = [...this.#states].map(([what, state]) => `  ${what}: ${state}`.slice(0, width));
-    if (this.#taskId !== null) lines.unshift(this.#taskId.slice(0, width));
+    lines.unshift(this.#taskId.slice(0, width));
     if (lines.length === 0) return;
     this.#stream.write(`${this.#drawn === 0 ? '' : `\x1b[${this.#drawn}A\x1b[J`}${lines.join('\n')}\n`);
     this.#drawn = lines.length;

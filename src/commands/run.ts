@@ -122,26 +122,31 @@ async function carryOut(client: Client, described: RunFile, flags: Flags): Promi
   const { swarm = {} } = described;
   const made = typeof swarm !== 'string';
   const swarmId = made ? (await client.call('swarm_init', swarm)).swarmId : swarm;
-  const progress = flags.json === true ? null : new Progress(process.stderr);
-  const following = progress === null ? null : follow(client, swarmId, progress);
-
+  // A swarm that was there before has a history that is none of ours.
+  const from = made ? 0 : (await client.call('swarm_status', { swarmId })).version;
+  const spawned: string[] = [];
   let taskId: string | null = null;
   const interrupted = (): void => {
-    void cleanUp(client, made ? swarmId : null, taskId).finally(() => process.exit(130));
+    void (async () => {
+      if (taskId !== null && !made) await client.call('task_cancel', { taskId, reason: 'skein run was interrupted' });
+      await takeDown(client, made ? swarmId : null, spawned);
+    })().finally(() => process.exit(130));
   };
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
   try {
     for (const { count = 1, ...agent } of (described.agents ?? []).map(agentEntry)) {
-      for (let copy = 0; copy < count; copy += 1) await client.call('agent_spawn', { swarmId, ...agent } as never);
+      for (let copy = 0; copy < count; copy += 1) {
+        spawned.push((await client.call('agent_spawn', { swarmId, ...agent } as never)).agentId);
+      }
     }
-    const accepted = await client.call('task_orchestrate', {
+    ({ taskId } = await client.call('task_orchestrate', {
       swarmId,
       task: described.task,
       ...(described.execution !== undefined && { execution: described.execution }),
-    });
-    taskId = accepted.taskId;
-    progress?.task(taskId);
+    }));
+    const progress = flags.json === true ? null : new Progress(process.stderr, taskId);
+    const following = progress === null ? null : follow(client, swarmId, from, progress);
     const ended = await waitFor(client, swarmId, taskId, progress);
     await following?.stop();
     progress?.ended(ended);
@@ -151,10 +156,15 @@ async function carryOut(client: Client, described: RunFile, flags: Flags): Promi
   } finally {
     process.off('SIGINT', interrupted);
     process.off('SIGTERM', interrupted);
-    await following?.stop();
-    if (made && flags.keep !== true) await client.call('swarm_destroy', { swarmId });
-    else if (made) console.error(`the swarm is kept: ${swarmId}`);
+    if (flags.keep === true) console.error(`the swarm is kept: ${swarmId}`);
+    else await takeDown(client, made ? swarmId : null, spawned);
   }
+}
+
+/** What we made goes again: the swarm, or our agents in one that was there before. */
+async function takeDown(client: Client, made: string | null, spawned: readonly string[]): Promise<void> {
+  if (made !== null) await client.call('swarm_destroy', { swarmId: made });
+  else for (const agentId of spawned) await client.call('agent_stop', { agentId, reason: 'skein run is over' });
 }
 
 function agentEntry(entry: AgentEntry | string): AgentEntry {
@@ -175,8 +185,8 @@ async function waitFor(
 }
 
 /** Shows the swarm's events until told to stop. */
-function follow(client: Client, swarmId: string, progress: Progress): { stop(): Promise<void> } {
-  const events = client.subscribe(swarmId, { from: 0 });
+function follow(client: Client, swarmId: string, from: number, progress: Progress): { stop(): Promise<void> } {
+  const events = client.subscribe(swarmId, { from });
   const shown = (async () => {
     for await (const event of events) progress.event(event);
   })().catch(() => {
@@ -188,11 +198,6 @@ function follow(client: Client, swarmId: string, progress: Progress): { stop(): 
       await shown;
     },
   };
-}
-
-async function cleanUp(client: Client, made: string | null, taskId: string | null): Promise<void> {
-  if (made !== null) await client.call('swarm_destroy', { swarmId: made });
-  else if (taskId !== null) await client.call('task_cancel', { taskId, reason: 'skein run was interrupted' });
 }
 
 /** Text as it is, for pipes; anything else as JSON. */
