@@ -164,7 +164,7 @@ export async function serve(
     connections = () => tcp.connections();
     host.serverAt(tcp.host, tcp.port);
     await coordinator.open();
-    close.unshift(async () => coordinator.close());
+    close.unshift(() => coordinator.close());
     const http = await listenHttp({
       host: config.bind,
       port: config.httpPort,

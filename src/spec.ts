@@ -48,6 +48,8 @@ export interface ErrorSpec {
   /** The same request can succeed a little later. */
   readonly temporary: boolean;
   readonly meaning: string;
+  /** Who can get it: a line, any request, or only what names it among its errors. */
+  readonly scope: 'line' | 'request' | 'named';
 }
 
 /** What is wrong with a value; `message` names the place and what would be right. */
@@ -114,7 +116,7 @@ export function validate(schema: Schema, value: unknown): Problem | null {
     compiled.set(schema, check);
   }
   if (check(value)) return null;
-  return explain(mostTelling(check.errors!), schema);
+  return explain(mostTelling(check.errors!), check.errors!, schema);
 }
 
 function isoTime(text: string): boolean {
@@ -128,7 +130,7 @@ function mostTelling(found: readonly ErrorObject[]): ErrorObject {
   return found.reduce((best, error) => (rank(error) > rank(best) ? error : best));
 }
 
-function explain(error: ErrorObject, schema: Schema): Problem {
+function explain(error: ErrorObject, all: readonly ErrorObject[], schema: Schema): Problem {
   const path = error.instancePath.slice(1).replaceAll('/', '.');
   const what = path === '' ? 'arguments' : path;
   const params = error.params as Record<string, unknown>;
@@ -147,6 +149,12 @@ function explain(error: ErrorObject, schema: Schema): Problem {
       };
     case 'enum':
       return { path, message: `${what} must be one of ${(params['allowedValues'] as unknown[]).join(', ')}` };
+    case 'anyOf': {
+      const types = all.filter(
+        ({ keyword, instancePath }) => keyword === 'type' && instancePath === error.instancePath,
+      );
+      return { path, message: `${what} must be ${types.map(({ params }) => String(params['type'])).join(' or ')}` };
+    }
     case 'type':
       return { path, message: `${what} must be ${[params['type']].flat().join(' or ')}` };
     default:

@@ -9,7 +9,7 @@ import { works } from './works.mjs';
 /** Of the server, and of the load on it, whatever the work. */
 const load = { connections: 8, inFlight: 32 };
 
-const { work, port, pids } = JSON.parse(process.argv[2]);
+const { work, client, port, pids } = JSON.parse(process.argv[2]);
 
 /** The operations of one turn. */
 class Record {
@@ -43,9 +43,9 @@ async function run(seconds) {
   const elapsed = (performance.now() - start) / 1000;
   const durations = record.end();
   const after = cpuSeconds();
-  await close();
-  if (record.fault === undefined && durations.length === 0) record.failed(new Error('no operation was finished'));
   if (record.fault !== undefined) throw record.fault;
+  if (durations.length === 0) throw new Error(`no operation was finished within ${seconds} s`);
+  await close();
   const cpu = Object.fromEntries(Object.keys(before).map((name) => [name, (after[name] - before[name]) / elapsed]));
   return { rate: durations.length / elapsed, p50: quantile(durations, 0.5), p99: quantile(durations, 0.99), cpu };
 }
@@ -57,7 +57,7 @@ function quantile(sorted, share) {
 /** Of user and system, by process; those of others are known to a hundredth of a second, and on Linux only. */
 function cpuSeconds() {
   const { user, system } = process.cpuUsage();
-  const seconds = { load: (user + system) / 1e6 };
+  const seconds = { [client]: (user + system) / 1e6 };
   for (const [name, pid] of Object.entries(pids)) seconds[name] = cpuSecondsOf(pid);
   return seconds;
 }

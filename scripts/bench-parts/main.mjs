@@ -38,18 +38,26 @@ else if (!(seconds > 0) || !(Number.isInteger(rounds) && rounds > 0) || unknown 
 
 async function bench(chosen) {
   const disk = fileSystemOf(process.cwd());
-  if (disk.type === 'tmpfs') throw new Error(`${process.cwd()} is memory (tmpfs): start it from a directory on a disk`);
+  if (disk.type === 'tmpfs') {
+    console.error(`${process.cwd()} is memory (tmpfs): start it from a directory on a disk`);
+    process.exitCode = 2;
+    return;
+  }
   const folder = mkdtempSync(join(process.cwd(), '.skein-bench-'));
   const cleanUp = async () => {
     await endAll();
     rmSync(folder, { recursive: true, force: true });
   };
+  let interrupted = false;
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
     ['SIGHUP', 129],
   ]) {
-    process.once(signal, () => void cleanUp().finally(() => process.exit(code)));
+    process.once(signal, () => {
+      interrupted = true;
+      void cleanUp().finally(() => process.exit(code));
+    });
   }
   try {
     const results = [];
@@ -58,6 +66,9 @@ async function bench(chosen) {
       await endAll();
     }
     console.log(options.json ? reportJson(results, disk) : reportTable(results, { disk, seconds, rounds }));
+  } catch (error) {
+    // What was under way when it was interrupted fails, and says nothing.
+    if (!interrupted) throw error;
   } finally {
     await cleanUp();
   }

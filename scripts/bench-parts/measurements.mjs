@@ -1,7 +1,8 @@
 /**
  * What is measured. `start` brings up the servers of a measurement and answers with its sides, skein first: which work
- * a load process does on which port, whose cpu time counts, and the goal for skein's rate over that of the other side.
- * A side whose program is not installed has `missing` instead.
+ * a load process does on which port, the processes that serve it, and the goal for skein's rate over that of the other
+ * side. `client` names a load process that is itself what is measured. A side whose program is not installed has
+ * `missing` instead.
  */
 import { fileURLToPath } from 'node:url';
 import { freePort, startNode, startServer } from './processes.mjs';
@@ -31,7 +32,7 @@ export const measurements = [
       const skein = redis.missing ? redis : await startSkein(newFolder(), `redis://127.0.0.1:${redis.port}`);
       return [
         { name: 'skein', work: 'memory', ...skein, pids: { ...skein.pids, ...redis.pids } },
-        { name: 'ioredis SET + GET', work: 'redis', goal: 0.5, ...redis },
+        { name: 'ioredis SET + GET', work: 'redis', client: 'ioredis', goal: 0.5, ...redis },
       ];
     },
   },
@@ -52,14 +53,15 @@ export const measurements = [
 ];
 
 async function startSkein(folder, redisUrl = '') {
-  const { pid, line } = await startNode([cli, 'serve'], '"msg":"listening"', {
+  const env = {
     MCP_TCP_PORT: '0',
     MCP_HTTP_PORT: '0',
     MCP_DATA_DIR: folder,
     MCP_REDIS_URL: redisUrl,
     MCP_RATE_LIMIT: '0',
     MCP_SWARM_CONCURRENCY: '0',
-  });
+  };
+  const { pid, line } = await startNode([cli, 'serve'], '"msg":"listening"', { folder, env });
   return { port: JSON.parse(line).port, pids: { skein: pid } };
 }
 

@@ -10,8 +10,9 @@ const startMs = 10_000;
 
 const children = new Set();
 
+/** One that cannot be started never becomes one of them. */
 function watched(child) {
-  children.add(child);
+  child.once('spawn', () => children.add(child));
   child.once('exit', () => children.delete(child));
   return child;
 }
@@ -30,12 +31,14 @@ export async function endAll() {
 const environment = { PATH: process.env.PATH };
 
 /** A program under Node that says on standard error, in a line that holds `sign`, where it listens. */
-export async function startNode(args, sign, env = {}) {
-  const child = spawn(process.execPath, args, {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...environment, ...env },
-  });
-  watched(child);
+export async function startNode(args, sign, { folder, env = {} } = {}) {
+  const child = watched(
+    spawn(process.execPath, args, {
+      cwd: folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...environment, ...env },
+    }),
+  );
   const said = [];
   const line = await new Promise((resolve, reject) => {
     createInterface({ input: child.stderr }).on('line', (text) => {
@@ -49,14 +52,13 @@ export async function startNode(args, sign, env = {}) {
 
 /** A program that listens on `port` of its own accord; `missing` when it is not installed. */
 export async function startServer(program, args, port) {
-  const child = spawn(program, args, { stdio: 'ignore', env: environment });
+  const child = watched(spawn(program, args, { stdio: 'ignore', env: environment }));
   try {
     await once(child, 'spawn');
   } catch (error) {
     if (error.code === 'ENOENT') return { missing: `${program} is not installed` };
     throw error;
   }
-  watched(child);
   const giveUpAt = Date.now() + startMs;
   while (!(await accepts(port))) {
     if (child.exitCode !== null) throw new Error(`${program} ${args.join(' ')} ended with code ${child.exitCode}`);
@@ -84,9 +86,9 @@ export async function freePort() {
 }
 
 /** A load process; `run` lets it work for some seconds and resolves with what it measured. */
-export async function startLoad({ work, port, pids }) {
+export async function startLoad({ work, client = 'load', port, pids }) {
   const file = fileURLToPath(new URL('load.mjs', import.meta.url));
-  const child = watched(fork(file, [JSON.stringify({ work, port, pids })], { env: environment }));
+  const child = watched(fork(file, [JSON.stringify({ work, client, port, pids })], { env: environment }));
   const answer = () =>
     new Promise((resolve, reject) => {
       const ended = (code) => reject(new Error(`the load process of ${work} ended with code ${code}`));

@@ -5,8 +5,9 @@ export function reportTable(results, { disk, seconds, rounds }) {
   return [
     `Load from a second process, 8 connections, 32 in flight on each; medians of ${rounds} turns of ${seconds} s each.`,
     `Data on ${disk.type} (${disk.device}); Node ${process.version}.`,
-    'ratio: the rate of skein over that of this side, turn by turn, with the least and the most. us/op: cpu time of the',
-    'server process for one operation. cpu: share of one core, by process; a load at 100 % is itself the bottleneck.',
+    'ratio: the rate of skein over that of this side, turn by turn, with the least and the most.',
+    'us/op: cpu time for one operation, of all processes but the load.',
+    'cpu: share of one core, by process. Where it is the load that comes near 100 %, the server could do more.',
     '',
     ...align([['', 'rate/s', 'ratio', 'goal', 'p50 ms', 'p99 ms', 'us/op', 'cpu %'], ...rows]),
   ].join('\n');
@@ -52,9 +53,13 @@ function ratios(side, skein) {
   return { median: median(all), least: Math.min(...all), most: Math.max(...all) };
 }
 
-/** The server is the first process after the load. */
 function microseconds({ turns }) {
-  return median(turns.map(({ rate, cpu: { load: _, ...servers } }) => (1e6 * Object.values(servers)[0]) / rate));
+  return median(
+    turns.map(({ rate, cpu: { load: _, ...measured } }) => {
+      const cores = Object.values(measured).reduce((sum, share) => sum + share, 0);
+      return (1e6 * cores) / rate;
+    }),
+  );
 }
 
 function median(values) {

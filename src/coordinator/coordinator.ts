@@ -96,14 +96,14 @@ export class Coordinator {
   }
 
   /** Finishes nothing and loses nothing: whoever waits is refused, and what was acknowledged is in the journal. */
-  close(): void {
+  async close(): Promise<void> {
     this.#alarm.close();
     this.#unsubscribe();
     const stopping = refuse('shutting_down', 'the coordinator is shutting down: connect again when it is back', {
       retryAfterMs: 1000,
     });
-    for (const queue of this.#swarms.values()) queue.stop(stopping);
     for (const wakes of this.#feeds.values()) for (const wake of [...wakes]) wake();
+    await Promise.all([...this.#swarms.values()].map((queue) => queue.stop(stopping)));
   }
 
   /** Resolves with the reply or a refusal; rejects with `Abandoned` when the caller's patience was aborted. */
@@ -161,7 +161,10 @@ export class Coordinator {
     return [...this.#swarms.values()].findLast((queue) => queue.knows(kind, id))?.swarmId;
   }
 
+  /** Why nothing can be asked of a swarm that has no summary. */
   refuseUnknown(swarmId: string): Refusal {
+    const queue = this.#swarms.get(swarmId);
+    if (queue?.quarantined != null) return refuse('swarm_quarantined', queue.quarantined, { swarmId });
     return refuse(
       'swarm_not_found',
       `there is no swarm ${swarmId}: swarm_list shows those that there are, swarm_init creates one`,
@@ -213,7 +216,7 @@ export class Coordinator {
   }
 
   #drop(swarmId: string): void {
-    this.#swarms.get(swarmId)?.stop(this.refuseUnknown(swarmId));
+    void this.#swarms.get(swarmId)?.stop(this.refuseUnknown(swarmId));
     this.#swarms.delete(swarmId);
     this.#alarm.set(swarmId, null);
     for (const [requestId, of] of this.#inits) if (of === swarmId) this.#inits.delete(requestId);

@@ -6,6 +6,7 @@
  * is ever told that is not durable. When the journal turns out to have moved on, the state is read anew and the batch
  * is decided again.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Command } from '../core/command.ts';
 import { execute, type Outcome } from '../core/decide.ts';
 import { UnknownEvent, type Event } from '../core/event.ts';
@@ -148,10 +149,11 @@ export class SwarmQueue {
     });
   }
 
-  /** No more commands; those that are parked are told. */
-  stop(reason: Refusal): void {
+  /** No more commands; resolves when those that wait and those that are under way have been answered. */
+  async stop(reason: Refusal): Promise<void> {
     this.#stopped ??= reason;
     this.#parking.wakeAll();
+    while (this.#pumping) await nextTurn();
   }
 
   #enqueue(item: Item): void {

@@ -345,7 +345,7 @@ export function refuseClosed(agent: Agent): Refusal {
   const { status } = agent.life;
   return refuse(
     'agent_closed',
-    `agent ${agent.id} has ${status}: ${'reason' in agent.life ? agent.life.reason : status}`,
+    `agent ${agent.id} ${status === 'stopped' ? 'was stopped' : `has ${status}`}: ${'reason' in agent.life ? agent.life.reason : status}`,
     {
       agentId: agent.id,
       status,

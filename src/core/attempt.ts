@@ -6,6 +6,7 @@ import { pendingFor } from './pending.ts';
 import { isRefusal } from './refusal.ts';
 import { happened, type Rule } from './rule.ts';
 import { findAssignment } from './evolve.ts';
+import { assignmentStatus } from './state.ts';
 import { ballotOf, countsBallots } from './vote.ts';
 
 export const taskComplete: Rule<'task_complete'> = (state, command, world) => {
@@ -49,7 +50,7 @@ export const taskFail: Rule<'task_fail'> = (state, command, world) => {
         assignmentId: assignment.id,
         taskId: task.id,
         // `queued`: it will be tried again; `failed` or `cancelled`: it will not.
-        status: now === undefined ? 'failed' : now.work.status === 'backoff' ? 'queued' : now.work.status,
+        status: now === undefined ? 'failed' : assignmentStatus(now),
         attemptsLeft: Math.max(0, task.retry.maxAttempts - (now?.failures ?? task.retry.maxAttempts)),
         taskStatus: after.tasks.get(task.id)?.status ?? 'failed',
         pending: pendingFor(after.agents.get(agent.id)!, world.now),

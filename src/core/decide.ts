@@ -16,11 +16,11 @@ import {
   workerLost,
 } from './agent.ts';
 import { taskComplete, taskFail } from './attempt.ts';
-import type { Command, CommandType } from './command.ts';
+import type { Actor, Command, CommandType } from './command.ts';
 import type { Event } from './event.ts';
 import { evolve, findAssignment } from './evolve.ts';
 import type { JsonObject } from './json.ts';
-import { claimReply, claimUndelivered, place, taskNext, taskRelease, taskUpdate } from './lease.ts';
+import { claimReply, claimUndelivered, place, renewLeases, taskNext, taskRelease, taskUpdate } from './lease.ts';
 import { agentMessage, messageAck, messageNext } from './message.ts';
 import { isRefusal, refuse, type Refusal } from './refusal.ts';
 import { forgetExcess } from './retention.ts';
@@ -77,6 +77,17 @@ const reading: ReadonlySet<CommandType> = new Set<CommandType>([
   'timers_due',
 ]);
 
+/** Calls of a holder, each of which is a sign of life. */
+const renewing: ReadonlySet<CommandType> = new Set<CommandType>([
+  'task_next',
+  'task_update',
+  'task_complete',
+  'task_fail',
+  'task_release',
+  'message_next',
+  'message_ack',
+]);
+
 export function decide(state: State, command: Command, world: World): Refusal | Decision {
   const { swarm } = state;
   if (swarm !== null && swarm.destroyedAt !== null && !reading.has(command.type)) {
@@ -88,7 +99,10 @@ export function decide(state: State, command: Command, world: World): Refusal | 
       },
     );
   }
-  return (rules[command.type] as Rule<CommandType>)(state, command, world);
+  const decision = (rules[command.type] as Rule<CommandType>)(state, command, world);
+  if (isRefusal(decision) || !renewing.has(command.type)) return decision;
+  const renewed = renewLeases(state, state.agents.get((command as { actor: Actor }).actor.agentId)!, world);
+  return renewed.length === 0 ? decision : { ...decision, events: [...renewed, ...(decision.events ?? [])] };
 }
 
 export type Outcome =
@@ -139,7 +153,8 @@ export function execute(state: State, command: Command, world: World, show: Show
   }
 
   const reply = first.reply?.(state, show) ?? {};
-  if (requestId !== undefined && events.length > 0) {
+  // An empty-handed answer is not kept: asked again, or woken, the command may find something.
+  if (requestId !== undefined && events.length > 0 && first.idle === undefined) {
     const answer = answerOf(events, reply);
     const forgetBefore = world.now - state.limits.requestIdMs;
     const event = happened(world, {

@@ -19,7 +19,18 @@ import type { JsonObject } from './json.ts';
 import { heldBy, pendingFor } from './pending.ts';
 import { isRefusal, refuse, type Refusal } from './refusal.ts';
 import { happened, iso, type Decision, type Effect, type Rule, type Show, type World } from './rule.ts';
-import type { Agent, Assignment, AttemptError, Claim, Phase, State, Task, Usage } from './state.ts';
+import {
+  assignmentStatus,
+  hasEnded,
+  type Agent,
+  type Assignment,
+  type AttemptError,
+  type Claim,
+  type Phase,
+  type State,
+  type Task,
+  type Usage,
+} from './state.ts';
 import { roleOf } from './plan.ts';
 import { winningResult } from './vote.ts';
 
@@ -76,7 +87,7 @@ export function withdrawOffers(
 export const taskNext: Rule<'task_next'> = (state, { actor }, world) => {
   const agent = actingAgent(state, actor);
   if (isRefusal(agent)) return agent;
-  const events = renewLeases(state, agent, world);
+  const events: Event[] = [];
   const found = offeredTo(state, agent) ?? takeable(state, agent, world);
   if (found === undefined) {
     if (!agent.attentive) events.push(happened(world, { type: 'agent_attentive', agentId: agent.id, attentive: true }));
@@ -174,8 +185,8 @@ function describeClaim(
 
 // ---- holding
 
-/** One event per third of a lease, whatever the number of calls. */
-function renewLeases(state: State, agent: Agent, world: World): Event[] {
+/** By any call of the holder; one event per third of a lease, whatever the number of calls. */
+export function renewLeases(state: State, agent: Agent, world: World): Event[] {
   const due = heldBy(state, agent).some(
     ({ assignment: { work } }) => work.status === 'claimed' && work.leaseUntil - world.now < (agent.leaseMs * 2) / 3,
   );
@@ -187,14 +198,15 @@ export const taskUpdate: Rule<'task_update'> = (state, command, world) => {
   const held = holding(state, command, world.now);
   if (isRefusal(held)) return held;
   const { agent, assignment } = held;
-  const events = renewLeases(state, agent, world);
-  if (command.progress !== undefined || command.usage !== null) {
-    const { progress = held.claim.progress, usage } = command;
+  const events: Event[] = [];
+  const { progress = held.claim.progress } = command;
+  const usage = command.usage ?? assignment.usage;
+  // Asked again, as a waiting one is when it is woken, it reports nothing new.
+  if (!isSame(progress, held.claim.progress) || !isSame(usage, assignment.usage)) {
     events.push(happened(world, { type: 'progress_reported', assignmentId: assignment.id, progress, usage }));
   }
   return {
     events,
-    effects: command.progress === undefined ? [] : [{ kind: 'wake', key: `task:${held.task.id}` }],
     // A caller that waits learns at once when the claim ends under its hands.
     idle: `claim:${assignment.id}`,
     reply: (after) => {
@@ -207,6 +219,10 @@ export const taskUpdate: Rule<'task_update'> = (state, command, world) => {
     },
   };
 };
+
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
 
 export const taskRelease: Rule<'task_release'> = (state, command, world) => {
   const held = holding(state, command, world.now);
@@ -273,7 +289,7 @@ export function holding(
 }
 
 function whyNotHeld({ work, attempt, lastError }: Assignment, task: Task, agent: Agent): string {
-  if (task.endedAt !== null) return `the task has ${task.status === 'completed' ? 'completed' : task.status}`;
+  if (task.endedAt !== null) return `the task ${hasEnded(task)}`;
   switch (work.status) {
     case 'claimed':
       return work.agentId === agent.id
@@ -284,7 +300,9 @@ function whyNotHeld({ work, attempt, lastError }: Assignment, task: Task, agent:
     case 'cancelled':
       return 'its phase was settled without it';
     default:
-      return lastError?.agentId === agent.id ? `the last attempt ended: ${lastError.reason}` : `it is ${work.status}`;
+      return lastError?.agentId === agent.id
+        ? `the last attempt ended: ${lastError.reason}`
+        : `it is ${assignmentStatus({ work })}`;
   }
 }
 
@@ -292,7 +310,7 @@ function leaseLost(assignment: Assignment, task: Task, agent: Agent, why: string
   return refuse(
     'lease_lost',
     `agent ${agent.id} does not hold assignment ${assignment.id}: ${why}. Nothing was recorded; stop working on it and call task_next`,
-    { assignmentId: assignment.id, taskId: task.id, status: assignment.work.status, attempt: assignment.attempt },
+    { assignmentId: assignment.id, taskId: task.id, status: assignmentStatus(assignment), attempt: assignment.attempt },
   );
 }
 

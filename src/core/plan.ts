@@ -25,12 +25,12 @@ export function planTask(state: State, request: TaskRequest, world: World): Plan
   if (request.phases !== null) {
     const faulty = refuseGraph(state, request.phases);
     if (faulty !== null) return faulty;
-    return {
+    return withEffect(request, {
       strategy,
       resolvedStrategy: 'given_phases',
       strategyReason: 'phases were given',
       phases: request.phases.map((phase) => planPhase(state, request, phase, world)),
-    };
+    });
   }
   const [resolvedStrategy, parallelism, strategyReason] = resolve(strategy, request);
   const whole: PhaseRequest = {
@@ -44,7 +44,23 @@ export function planTask(state: State, request: TaskRequest, world: World): Plan
     timeoutMs: null,
     input: undefined,
   };
-  return { strategy, resolvedStrategy, strategyReason, phases: [planPhase(state, request, whole, world)] };
+  const phases = [planPhase(state, request, whole, world)];
+  return withEffect(request, { strategy, resolvedStrategy, strategyReason, phases });
+}
+
+/** A setting that no phase of the plan would heed is refused, with what it needs. */
+function withEffect(request: TaskRequest, plan: Plan): Plan | Refusal {
+  const voting = plan.phases.filter((phase) => phase.rules.aggregation === 'majority_vote');
+  const unheeded = (setting: string, needs: string): Refusal =>
+    refuse('invalid_arguments', `${setting} has no effect on this task: it needs ${needs}`, { setting });
+  if (request.consensusRequired && !voting.some((phase) => phase.rules.consensusRequired)) {
+    return unheeded('consensusRequired', 'resultAggregation majority_vote and a parallelism above 1');
+  }
+  if (request.consensusThreshold !== null && !request.consensusRequired) {
+    return unheeded('consensusThreshold', 'consensusRequired');
+  }
+  if (request.voteKey !== null && voting.length === 0) return unheeded('voteKey', 'resultAggregation majority_vote');
+  return plan;
 }
 
 function resolve(strategy: Strategy, request: TaskRequest): [Task['resolvedStrategy'], number, string] {
@@ -57,7 +73,7 @@ function resolve(strategy: Strategy, request: TaskRequest): [Task['resolvedStrat
 }
 
 function planPhase(state: State, task: TaskRequest, phase: PhaseRequest, world: World): PhasePlan {
-  const parallelism = phase.parallelism ?? 1;
+  const parallelism = phase.parallelism ?? task.parallelism ?? 1;
   return {
     name: phase.name,
     description: phase.description,

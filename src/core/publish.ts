@@ -20,9 +20,15 @@ export function publish(swarmId: string, version: number, event: Event): PublicE
   const fields: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(event)) {
     if (secrets.has(name) || internal.has(name)) continue;
-    fields[name] = name === 'input' || name === 'result' || name === 'body' ? shown(value) : value;
+    fields[name] = showPayloads(name, value);
   }
   return { ...fields, swarmId, version, type: event.type, at: new Date(event.at).toISOString() };
+}
+
+function showPayloads(name: string, value: unknown): unknown {
+  if (name === 'input' || name === 'result' || name === 'body') return shown(value);
+  if (name !== 'phases') return value;
+  return (value as readonly { readonly input: unknown }[]).map((phase) => ({ ...phase, input: shown(phase.input) }));
 }
 
 /** A value that lives beside the journal is named by its size; `task_results` has it whole. */

@@ -246,6 +246,16 @@ export type Work =
       readonly endedAt: number;
     };
 
+/** As others see it: work that waits for its next attempt is queued. */
+export function assignmentStatus({ work }: Pick<Assignment, 'work'>): string {
+  return work.status === 'backoff' ? 'queued' : work.status;
+}
+
+/** For a sentence that begins with the task. */
+export function hasEnded({ status }: Task): string {
+  return status === 'cancelled' ? 'was cancelled' : `has ${status}`;
+}
+
 export interface Claim {
   readonly status: 'claimed';
   readonly agentId: string;

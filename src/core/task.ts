@@ -7,7 +7,7 @@
 import type { Command } from './command.ts';
 import { refuse, isRefusal, type Refusal } from './refusal.ts';
 import { happened, iso, isoOrNull, type Decision, type Effect, type Rule, type Show, type World } from './rule.ts';
-import { measuredType, type Phase, type State, type Task } from './state.ts';
+import { assignmentStatus, hasEnded, measuredType, type Phase, type State, type Task } from './state.ts';
 import { whyWaiting } from './explain.ts';
 import { planTask, roleOf } from './plan.ts';
 import { describeConsensus, judge, maxFailures, requiredVotes, winningResult } from './vote.ts';
@@ -158,7 +158,7 @@ export const taskCancel: Rule<'task_cancel'> = (state, command, world) => {
   if (task.endedAt !== null) {
     return refuse(
       'task_ended',
-      `task ${task.id} has ${task.status === 'completed' ? 'completed' : `ended: ${task.status}`} at ${iso(task.endedAt)}; there is nothing to cancel`,
+      `task ${task.id} ${hasEnded(task)} at ${iso(task.endedAt)}; there is nothing to cancel`,
       {
         taskId: task.id,
         status: task.status,
@@ -378,7 +378,7 @@ function describePhase(state: State, task: Task, phase: Phase): object {
     assignments: phase.assignments.map(({ id, work, attempt, failures, lastError, usage }) => ({
       assignmentId: id,
       agentId: 'agentId' in work ? work.agentId : null,
-      status: work.status === 'backoff' ? 'queued' : work.status,
+      status: assignmentStatus({ work }),
       attempt,
       failures,
       ...(work.status === 'claimed' && { leaseExpiresAt: iso(work.leaseUntil), progress: work.progress }),
@@ -404,7 +404,7 @@ function describeResults(task: Task, show: Show): object {
         assignmentId: id,
         agentId: 'agentId' in work ? work.agentId : null,
         attempt,
-        status: work.status === 'backoff' ? 'queued' : work.status,
+        status: assignmentStatus({ work }),
         result: work.status === 'succeeded' ? show(work.result) : null,
         error: work.status === 'succeeded' ? null : lastError,
         usage,

@@ -9,7 +9,7 @@ import canonicalize from 'canonicalize';
 import jsonpointer from 'jsonpointer';
 import type { Json } from './json.ts';
 import type { Show } from './rule.ts';
-import type { Assignment, Ballot, Outcome, Phase, VoteRules } from './state.ts';
+import { assignmentStatus, type Assignment, type Ballot, type Outcome, type Phase, type VoteRules } from './state.ts';
 
 /** The package's types describe an ES module, which it is not. */
 const canonicalJson = canonicalize as unknown as (value: Json) => string;
@@ -183,7 +183,7 @@ export function describeConsensus(phase: Phase): object | null {
     ballots: phase.assignments.map(({ id, work }) => ({
       assignmentId: id,
       agentId: 'agentId' in work ? work.agentId : null,
-      status: work.status === 'backoff' ? 'queued' : work.status,
+      status: assignmentStatus({ work }),
       ballot: work.status === 'succeeded' ? (work.ballot?.key ?? null) : null,
       source: work.status === 'succeeded' ? (work.ballot?.source ?? null) : null,
       weight: 1,

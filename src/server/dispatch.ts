@@ -14,7 +14,7 @@ import { isRefusal } from '../core/refusal.ts';
 import type { Dialect, TurnedDown } from '../dialects/dialect.ts';
 import type { Log } from '../observe/log.ts';
 import { methods, nearestOf, tools, validate, type Schema } from '../spec.ts';
-import { toolHandlers, type Answer, type Call, type Services } from '../tools/index.ts';
+import { identifying, toolHandlers, type Answer, type Call, type Services } from '../tools/index.ts';
 import {
   encodeError,
   encodeResult,
@@ -171,9 +171,10 @@ export class Dispatcher {
     this.#add('tools/list', () => dialect.toolsList());
     this.#add('tools/call', (params, passage) => this.#callTool(params, passage));
     this.#add('batch', (params, passage) => this.#callBatch(params, passage), null);
-    this.#add('subscribe', (params, { session }) =>
-      subscribe(params, session, services, this.#options.log, this.#options.subscriptionsMax),
-    );
+    this.#add('subscribe', async (params, { session }) => {
+      await settled(session);
+      return subscribe(params, session, services, this.#options.log, this.#options.subscriptionsMax);
+    });
     this.#add('unsubscribe', (params, { session }) => unsubscribe(params, session));
   }
 
@@ -202,6 +203,7 @@ export class Dispatcher {
         data: { tool: name, path: problem.path },
       };
     }
+    if (!identifying.has(name)) await settled(passage.session);
     const call: Call<never> = {
       args: args as never,
       caller: passage.session,
@@ -330,6 +332,11 @@ function unknownTool(name: string): TurnedDown {
     message: `there is no tool ${excerpt(name)}: ${hint}`,
     data: { tool: excerpt(name) },
   };
+}
+
+/** Requests that came after a `swarm_init` or `swarm_join` of their connection rest on what it brings. */
+async function settled(session: Session): Promise<void> {
+  while (session.settling !== null) await session.settling;
 }
 
 /** A client's own words, short enough to be repeated to it. */

@@ -1,7 +1,7 @@
 /** The methods `subscribe` and `unsubscribe`. Protocol: section "Events" of protocol/README.md. */
 import type { TurnedDown } from '../dialects/dialect.ts';
 import type { Log } from '../observe/log.ts';
-import type { Services } from '../tools/index.ts';
+import { newestSwarm, type Services } from '../tools/index.ts';
 import type { Session } from './session.ts';
 import { Subscription } from './subscription.ts';
 
@@ -10,18 +10,14 @@ let subscribed = 0;
 export async function subscribe(
   params: unknown,
   session: Session,
-  { coordinator }: Services,
+  services: Services,
   log: Log,
   subscriptionsMax: number,
 ): Promise<string | TurnedDown> {
   const asked = params as { readonly swarmId?: string; readonly from?: number };
-  const swarmId = asked.swarmId ?? session.newestSwarm ?? coordinator.newestLive();
-  if (swarmId === undefined) {
-    return {
-      refused: 'swarm_not_found',
-      message: 'swarmId was not given and there is no live swarm: create one with swarm_init',
-    };
-  }
+  const { coordinator } = services;
+  const swarmId = asked.swarmId ?? newestSwarm(session, services);
+  if (typeof swarmId !== 'string') return swarmId;
   const summary = coordinator.summary(swarmId);
   if (summary === undefined) return coordinator.refuseUnknown(swarmId);
   const from = asked.from ?? summary.version;

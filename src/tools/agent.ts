@@ -45,7 +45,7 @@ export function agentRequest(
 
 export const agentSpawn: Handler<AgentSpawnArguments> = async (call) => {
   const { args, caller, services } = call;
-  const swarmId = await swarmOf({ ...call, args: args.swarmId === undefined ? {} : { swarmId: args.swarmId } });
+  const swarmId = swarmOf({ ...call, args: args.swarmId === undefined ? {} : { swarmId: args.swarmId } });
   if (typeof swarmId !== 'string') return swarmId;
   const answer = await services.coordinator.submit(
     swarmId,
@@ -62,20 +62,20 @@ export const agentSpawn: Handler<AgentSpawnArguments> = async (call) => {
 };
 
 export const agentList: Handler<AgentListArguments> = async (call) => {
-  const swarmId = await swarmOf(call);
+  const swarmId = swarmOf(call);
   if (typeof swarmId !== 'string') return swarmId;
   const { filter = 'all', include_metadata: metadata = false } = call.args;
   return call.services.coordinator.submit(swarmId, { type: 'agent_list', filter, metadata });
 };
 
 export const agentStatus: Handler<AgentStatusArguments> = async (call) => {
-  const swarmId = await swarmOf(call, 'agents');
+  const swarmId = swarmOf(call, 'agents');
   if (typeof swarmId !== 'string') return swarmId;
   return call.services.coordinator.submit(swarmId, { type: 'agent_status', agentId: call.args.agentId });
 };
 
 export const agentStop: Handler<AgentStopArguments> = async (call) => {
-  const swarmId = await swarmOf(call, 'agents');
+  const swarmId = swarmOf(call, 'agents');
   if (typeof swarmId !== 'string') return swarmId;
   const { agentId, reason = null } = call.args;
   return call.services.coordinator.submit(swarmId, withRequestId({ type: 'agent_stop', agentId, reason }, call.args));

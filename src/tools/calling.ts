@@ -3,25 +3,25 @@
  */
 import type { Actor, Command } from '../core/command.ts';
 import { isRefusal, refuse, type Refusal } from '../core/refusal.ts';
-import type { Answer, Call, Caller } from './tool.ts';
+import type { Answer, Call, Caller, Services } from './tool.ts';
 
 interface NamesSwarm {
   readonly swarmId?: string;
 }
 
 /** The swarm named; else that of the agent or task named; else the caller's newest live one. */
-export async function swarmOf<A extends NamesSwarm & { readonly agentId?: string; readonly taskId?: string }>(
+export function swarmOf<A extends NamesSwarm & { readonly agentId?: string; readonly taskId?: string }>(
   { args, caller, services }: Call<A>,
   by?: 'agents' | 'tasks',
-): Promise<string | Refusal> {
+): string | Refusal {
   if (args.swarmId !== undefined) return args.swarmId;
-  if (caller.settling !== null) await caller.settling;
   const id = by === 'agents' ? args.agentId : by === 'tasks' ? args.taskId : undefined;
   const found = by === undefined || id === undefined ? undefined : services.coordinator.swarmOf(by, id);
   return found ?? newestSwarm(caller, services);
 }
 
-function newestSwarm(caller: Caller, { coordinator }: Call<unknown>['services']): string | Refusal {
+/** What a missing swarmId means. */
+export function newestSwarm(caller: Caller, { coordinator }: Services): string | Refusal {
   const own = caller.newestSwarm;
   const live = own !== null && coordinator.summary(own)?.destroyedAt === null ? own : coordinator.newestLive();
   return (
@@ -30,11 +30,7 @@ function newestSwarm(caller: Caller, { coordinator }: Call<unknown>['services'])
 }
 
 /** The agent as which the call acts: the one named, or the only one as which the connection has joined. */
-export async function actingAs(
-  caller: Caller,
-  agentId: string | undefined,
-): Promise<{ swarmId: string; actor: Actor } | Refusal> {
-  if (caller.settling !== null) await caller.settling;
+export function actingAs(caller: Caller, agentId: string | undefined): { swarmId: string; actor: Actor } | Refusal {
   if (agentId !== undefined) {
     return (
       caller.acting.get(agentId) ??
@@ -58,9 +54,10 @@ export async function actingAs(
   return only;
 }
 
-/** Lets later requests of the connection wait for this one. */
-export async function settle<T>(caller: Caller, answer: Promise<T>): Promise<T> {
-  const settling = Promise.allSettled([caller.settling, answer]);
+/** Runs after what the connection has under way of its kind, and lets its later requests wait for all of it. */
+export async function settle<T>(caller: Caller, run: () => Promise<T>): Promise<T> {
+  const answer = caller.settling === null ? run() : caller.settling.then(run);
+  const settling = Promise.allSettled([answer]);
   caller.settling = settling;
   try {
     return await answer;
@@ -75,7 +72,7 @@ export async function submitActing<A extends { readonly agentId?: string; readon
   command: (actor: Actor) => Command,
   waitSeconds = 0,
 ): Promise<Answer> {
-  const acting = await actingAs(call.caller, call.args.agentId);
+  const acting = actingAs(call.caller, call.args.agentId);
   if (isRefusal(acting)) return acting;
   return submitWaiting(call, acting.swarmId, withRequestId(command(acting.actor), call.args), waitSeconds);
 }

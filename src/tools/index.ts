@@ -40,5 +40,9 @@ export const handlers = {
   task_wait: taskWait,
 } as const;
 
+/** Tools that change what a missing swarmId or agentId means: what their connection asks later waits for them. */
+export const identifying: ReadonlySet<string> = new Set(['swarm_init', 'swarm_join']);
+
 export const toolHandlers: ReadonlyMap<string, Handler<never>> = new Map(Object.entries(handlers));
+export { newestSwarm } from './calling.ts';
 export type { Answer, Call, Caller, Handler, Services } from './tool.ts';

@@ -21,7 +21,7 @@ interface Addressed {
 }
 
 export const memoryStore: Handler<MemoryStoreArguments> = async (call) => {
-  const at = await addressOf(call);
+  const at = addressOf(call);
   if (isRefusal(at)) return at;
   const { value, ttl, ifVersion, requestId } = call.args;
   const stored = await call.services.bank.put(at, JSON.stringify(value), {
@@ -41,7 +41,7 @@ export const memoryStore: Handler<MemoryStoreArguments> = async (call) => {
 };
 
 export const memoryRetrieve: Handler<MemoryRetrieveArguments> = async (call) => {
-  const at = await addressOf(call);
+  const at = addressOf(call);
   if (isRefusal(at)) return at;
   const entry = await call.services.bank.get(at);
   if (entry === null)
@@ -59,7 +59,7 @@ export const memoryRetrieve: Handler<MemoryRetrieveArguments> = async (call) => 
 };
 
 export const memoryList: Handler<MemoryListArguments> = async (call) => {
-  const swarmId = await liveSwarm(call);
+  const swarmId = liveSwarm(call);
   if (typeof swarmId !== 'string') return swarmId;
   const { bank } = call.services;
   const { namespace = '', prefix = '', limit = listedByDefault, cursor } = call.args;
@@ -86,7 +86,7 @@ export const memoryList: Handler<MemoryListArguments> = async (call) => {
 };
 
 export const memoryDelete: Handler<MemoryDeleteArguments> = async (call) => {
-  const at = await addressOf(call);
+  const at = addressOf(call);
   if (isRefusal(at)) return at;
   const { ifVersion, requestId } = call.args;
   const answer = await call.services.bank.delete(at, {
@@ -96,10 +96,8 @@ export const memoryDelete: Handler<MemoryDeleteArguments> = async (call) => {
   return isRefusal(answer) ? answer : { ...at, deleted: answer.deleted };
 };
 
-async function addressOf(
-  call: Call<Addressed>,
-): Promise<{ swarmId: string; namespace: string; key: string } | Refusal> {
-  const swarmId = await liveSwarm(call);
+function addressOf(call: Call<Addressed>): { swarmId: string; namespace: string; key: string } | Refusal {
+  const swarmId = liveSwarm(call);
   if (typeof swarmId !== 'string') return swarmId;
   const { namespace = '', key, requestId } = call.args;
   const at = { swarmId, namespace, key };
@@ -109,9 +107,9 @@ async function addressOf(
 }
 
 /** The bank knows nothing of swarms: whether there is one to remember for is checked here. */
-async function liveSwarm(call: Call<{ readonly swarmId?: string }>): Promise<string | Refusal> {
+function liveSwarm(call: Call<{ readonly swarmId?: string }>): string | Refusal {
   const { coordinator } = call.services;
-  const swarmId = await swarmOf(call);
+  const swarmId = swarmOf(call);
   if (typeof swarmId !== 'string') return swarmId;
   const summary = coordinator.summary(swarmId);
   if (summary === undefined) return coordinator.refuseUnknown(swarmId);

@@ -1,9 +1,9 @@
 /** Tools of messages: agent_message, message_next, message_ack. */
 import type { Json } from '../core/json.ts';
-import { isRefusal } from '../core/refusal.ts';
+import { isRefusal, refuse } from '../core/refusal.ts';
 import type { AgentMessageArguments, MessageAckArguments, MessageNextArguments } from '../spec.types.ts';
 import { actingAs, submitActing, swarmOf, withRequestId } from './calling.ts';
-import type { Handler } from './tool.ts';
+import type { Caller, Handler } from './tool.ts';
 
 const messagesByDefault = 50;
 const waitSecondsByDefault = 30;
@@ -11,9 +11,9 @@ const waitSecondsByDefault = 30;
 /** Anyone may send; a connection that acts as agents sends as one of them. */
 export const agentMessage: Handler<AgentMessageArguments> = async (call) => {
   const { args, caller, services } = call;
-  const swarmId = await swarmOf(call, 'agents');
+  const swarmId = swarmOf(call, 'agents');
   if (typeof swarmId !== 'string') return swarmId;
-  const sender = args.from === undefined && caller.acting.size === 0 ? null : await actingAs(caller, args.from);
+  const sender = senderIn(swarmId, caller, args.from);
   if (sender !== null && isRefusal(sender)) return sender;
   const { agentId: to, message, replyTo = null } = args;
   return services.coordinator.submit(
@@ -21,6 +21,21 @@ export const agentMessage: Handler<AgentMessageArguments> = async (call) => {
     withRequestId({ type: 'agent_message', from: sender?.actor ?? null, to, message: message as Json, replyTo }, args),
   );
 };
+
+/** A connection that acts as no agent of the receiver's swarm sends as nobody, unless it says as whom. */
+function senderIn(swarmId: string, caller: Caller, from: string | undefined): ReturnType<typeof actingAs> | null {
+  if (from !== undefined) {
+    const acting = actingAs(caller, from);
+    if (isRefusal(acting) || acting.swarmId === swarmId) return acting;
+    return refuse(
+      'not_joined',
+      `agent ${from} is of swarm ${acting.swarmId}: it cannot send to an agent of ${swarmId}`,
+      { agentId: from },
+    );
+  }
+  const here = [...caller.acting.values()].filter((acting) => acting.swarmId === swarmId);
+  return here.length <= 1 ? (here[0] ?? null) : actingAs(caller, undefined);
+}
 
 export const messageNext: Handler<MessageNextArguments> = async (call) => {
   const { cursor = 0, limit = messagesByDefault, waitSeconds = waitSecondsByDefault } = call.args;

@@ -25,17 +25,15 @@ export const swarmInit: Handler<SwarmInitArguments> = async ({ args, caller, ser
     ...(args.requestId !== undefined && { requestId: args.requestId }),
   }));
   if (isRefusal(command)) return command;
-  return settle(
-    caller,
-    coordinator.createSwarm(command).then((answer) => {
-      if (!isRefusal(answer)) caller.newestSwarm = (answer as { swarmId: string }).swarmId;
-      return answer;
-    }),
-  );
+  return settle(caller, async () => {
+    const answer = await coordinator.createSwarm(command);
+    if (!isRefusal(answer)) caller.newestSwarm = (answer as { swarmId: string }).swarmId;
+    return answer;
+  });
 };
 
 export const swarmStatus: Handler<SwarmStatusArguments> = async (call) => {
-  const swarmId = await swarmOf(call);
+  const swarmId = swarmOf(call);
   if (typeof swarmId !== 'string') return swarmId;
   const { include_topology: topology = false, include_performance: performance = false } = call.args;
   return call.services.coordinator.submit(swarmId, { type: 'swarm_status', topology, performance });

@@ -26,7 +26,7 @@ const retryDelayMsMax = 30_000;
 
 export const taskOrchestrate: Handler<TaskOrchestrateArguments> = async (call) => {
   const { args, services } = call;
-  const swarmId = await swarmOf({ ...call, args: args.swarmId === undefined ? {} : { swarmId: args.swarmId } });
+  const swarmId = swarmOf({ ...call, args: args.swarmId === undefined ? {} : { swarmId: args.swarmId } });
   if (typeof swarmId !== 'string') return swarmId;
   const task = translated(() => taskRequest(args, services.defaults));
   if (isRefusal(task)) return task;
@@ -92,33 +92,33 @@ function retryPolicy(execution: NonNullable<TaskOrchestrateArguments['execution'
 export const taskStatus: Handler<TaskStatusArguments> = async (call) => {
   const { taskId } = call.args;
   if (taskId === undefined) return taskList(call);
-  const swarmId = await swarmOf(call, 'tasks');
+  const swarmId = swarmOf(call, 'tasks');
   if (typeof swarmId !== 'string') return swarmId;
   return call.services.coordinator.submit(swarmId, { type: 'task_status', taskId });
 };
 
 export const taskList: Handler<TaskListArguments> = async (call) => {
-  const swarmId = await swarmOf(call);
+  const swarmId = swarmOf(call);
   if (typeof swarmId !== 'string') return swarmId;
   const { filter = 'all', limit = listedByDefault, cursor = null } = call.args;
   return call.services.coordinator.submit(swarmId, { type: 'task_list', filter, limit, cursor });
 };
 
 export const taskWait: Handler<TaskWaitArguments> = async (call) => {
-  const swarmId = await swarmOf(call, 'tasks');
+  const swarmId = swarmOf(call, 'tasks');
   if (typeof swarmId !== 'string') return swarmId;
   const { taskId, waitSeconds = waitSecondsByDefault } = call.args;
   return submitWaiting(call, swarmId, { type: 'task_wait', taskId }, waitSeconds);
 };
 
 export const taskResults: Handler<TaskResultsArguments> = async (call) => {
-  const swarmId = await swarmOf(call, 'tasks');
+  const swarmId = swarmOf(call, 'tasks');
   if (typeof swarmId !== 'string') return swarmId;
   return call.services.coordinator.submit(swarmId, { type: 'task_results', taskId: call.args.taskId });
 };
 
 export const taskCancel: Handler<TaskCancelArguments> = async (call) => {
-  const swarmId = await swarmOf(call, 'tasks');
+  const swarmId = swarmOf(call, 'tasks');
   if (typeof swarmId !== 'string') return swarmId;
   const { taskId, reason = null } = call.args;
   return call.services.coordinator.submit(swarmId, withRequestId({ type: 'task_cancel', taskId, reason }, call.args));

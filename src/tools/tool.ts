@@ -35,9 +35,9 @@ export interface Caller {
   readonly endpoint: string;
   /** The agents as which it acts. */
   readonly acting: ReadonlyMap<string, { readonly swarmId: string; readonly actor: Actor }>;
-  /** The swarm that it created last. */
+  /** The swarm that it created or joined last. */
   newestSwarm: string | null;
-  /** Its `swarm_init` and `swarm_join` that are under way: requests sent after them rest on what they bring. */
+  /** Resolves when its `swarm_init` and `swarm_join` that are under way are done; see `identifying`. */
   settling: Promise<unknown> | null;
   /** It acts as the agent from now on. */
   joined(swarmId: string, actor: Actor): void;

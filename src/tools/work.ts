@@ -18,11 +18,11 @@ import type { Answer, Call, Handler } from './tool.ts';
 
 const waitSecondsByDefault = 30;
 
-export const swarmJoin: Handler<SwarmJoinArguments> = async (call) => settle(call.caller, join(call));
+export const swarmJoin: Handler<SwarmJoinArguments> = async (call) => settle(call.caller, () => join(call));
 
 async function join(call: Call<SwarmJoinArguments>): Promise<Answer> {
   const { args, caller, services } = call;
-  const swarmId = await swarmOf({ ...call, args: args.swarmId === undefined ? {} : { swarmId: args.swarmId } });
+  const swarmId = swarmOf({ ...call, args: args.swarmId === undefined ? {} : { swarmId: args.swarmId } });
   if (typeof swarmId !== 'string') return swarmId;
   const answer = await services.coordinator.submit(
     swarmId,
@@ -41,6 +41,7 @@ async function join(call: Call<SwarmJoinArguments>): Promise<Answer> {
   );
   if (isRefusal(answer)) return answer;
   const { agentId, joins } = answer as { agentId: string; joins: number };
+  caller.newestSwarm = swarmId;
   caller.joined(swarmId, { agentId, joins });
   return answer;
 }

@@ -15,10 +15,10 @@ import { exchangesOf, loadTranscripts } from './transcript.ts';
 
 /** Tools without a rule of the core, and who answers instead. */
 const withoutRule: Readonly<Record<string, string>> = {
-  memory_store: 'the memory bank is no part of a swarm’s state',
-  memory_retrieve: 'the memory bank is no part of a swarm’s state',
-  memory_list: 'the memory bank is no part of a swarm’s state',
-  memory_delete: 'the memory bank is no part of a swarm’s state',
+  memory_store: "the memory bank is no part of a swarm's state",
+  memory_retrieve: "the memory bank is no part of a swarm's state",
+  memory_list: "the memory bank is no part of a swarm's state",
+  memory_delete: "the memory bank is no part of a swarm's state",
   server_info: 'it is about the server and no swarm',
   swarm_list: 'a rule sees one swarm; the coordinator knows which there are',
 };
