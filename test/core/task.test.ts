@@ -97,6 +97,27 @@ describe('a task', () => {
     assert.match(refused([phase('a', { dependencies: ['a'] })]), /a -> a/);
   });
 
+  test('a setting that would have no effect is refused with what it needs', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const refused = (task: Parameters<typeof taskRequest>[0]): string =>
+      swarm.refusal({ type: 'task_orchestrate', task: taskRequest(task) }).message;
+    assert.match(
+      refused({ consensusRequired: true, aggregation: 'all', parallelism: 3 }),
+      /needs resultAggregation majority_vote/,
+    );
+    assert.match(refused({ consensusRequired: true, parallelism: 1 }), /parallelism above 1/);
+    assert.match(refused({ consensusThreshold: 0.5, parallelism: 3 }), /needs consensusRequired/);
+    assert.match(refused({ voteKey: '/x', aggregation: 'first', parallelism: 3 }), /voteKey has no effect/);
+    const { orchestrationPlan } = swarm.orchestrate({
+      parallelism: 2,
+      phases: [phase('a'), phase('b', { parallelism: 1 })],
+    });
+    assert.deepEqual(
+      orchestrationPlan.phases.map((of: any) => of.parallelism),
+      [2, 1],
+    );
+  });
+
   test('is cancelled once: claims are over, later calls are refused', () => {
     const swarm = SwarmUnderTest.withSwarm();
     const worker = swarm.join();
