@@ -150,6 +150,8 @@ export async function serve(
   const close: (() => Promise<void>)[] = [() => bank.close(), () => journal.close(), () => store.close()];
   try {
     // Workers that were there before come back as soon as there is a port, and must find their swarms.
+    await coordinator.open();
+    close.unshift(() => coordinator.close());
     const tcp = await listenTcp({
       host: config.bind,
       port: config.tcpPort,
@@ -163,12 +165,11 @@ export async function serve(
     close.unshift(() => tcp.close());
     connections = () => tcp.connections();
     host.serverAt(tcp.host, tcp.port);
-    await coordinator.open();
-    close.unshift(() => coordinator.close());
     const http = await listenHttp({
       host: config.bind,
       port: config.httpPort,
       health: () => health(coordinator, bank, failure),
+      onError: (error) => log.error({ err: error }, 'http listener failed'),
     });
     close.unshift(() => http.close());
     log.info(

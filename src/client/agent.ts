@@ -7,6 +7,7 @@
  * - Heartbeats are the worker's: call `update` at least every `joined.heartbeatSeconds` while holding work.
  */
 import { setMaxListeners } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { nanoid } from 'nanoid';
 import type { SwarmJoinArguments, SwarmJoinResult } from '../spec.types.ts';
 import { Connection, type Request } from './connection.ts';
@@ -97,8 +98,8 @@ export class AgentSession {
 
   /**
    * Called each time the agent has come back, with what it still holds. What the worker executes and `held` does not
-   * name is no longer its own, and it should stop. What `held` names and the worker does not know is the answer of a
-   * `next` that was lost: either that `next` still brings it, or the worker gives it back with `release`.
+   * name is no longer its own, and it should stop. What `held` names and the worker does not know was claimed by a
+   * `next` whose answer was lost, and which still brings it; when no `next` is under way, `release` it.
    */
   onRejoin(listener: (held: readonly Held[]) => void): void {
     this.#rejoined.push(listener);
@@ -204,21 +205,31 @@ export class AgentSession {
       earlier === null ? this.#first : { swarmId: earlier.swarmId, token: earlier.resumeToken, requestId: nanoid() };
     const joined = toolResult<'swarm_join'>(await request('tools/call', { name: 'swarm_join', arguments: args }));
     this.#joined = joined;
-    // Not from within: what it throws is its own, and says nothing of the connection.
-    if (earlier !== null) for (const tell of this.#rejoined) queueMicrotask(() => tell(joined.held));
   }
 
   #comeBack(): void {
     const { agentId, graceSeconds } = this.joined;
     const { retryDelayMs: delayMs } = this.#settings;
     const back = { delayMs, forMs: graceSeconds * 1000, signal: this.signal };
-    this.#up = reopen(() => this.#connection.open(), back).catch((error: SkeinError) => {
-      const reason = mayRetry(error, true) ? graceOver(agentId, graceSeconds, error) : error;
-      this.#finish(reason);
-      throw reason;
-    });
+    this.#up = reopen(() => this.#connection.open(), back).then(
+      () => this.#returned(),
+      (error: SkeinError) => {
+        const reason = mayRetry(error, true) ? graceOver(agentId, graceSeconds, error) : error;
+        this.#finish(reason);
+        throw reason;
+      },
+    );
     // Whoever calls is told, and `signal` tells the others.
     this.#up.catch(() => {});
+  }
+
+  /** What listeners send goes before what waits: a claim that they give back must not become the answer of a `next`. */
+  async #returned(): Promise<void> {
+    this.#up = Promise.resolve();
+    const { held } = this.joined;
+    // Not from within: what a listener throws is its own, and says nothing of the connection.
+    for (const tell of this.#rejoined) queueMicrotask(() => tell(held));
+    await nextTurn();
   }
 
   #isOver({ reason, data }: SkeinError): boolean {

@@ -59,7 +59,7 @@ export class Coordinator {
   readonly #inits = new Map<string, string>();
   readonly #alarm: Alarm;
   readonly #unsubscribe: () => void;
-  readonly #feeds = new Map<string, Set<() => void>>();
+  readonly #feeds = new Map<string, Set<Feed>>();
 
   constructor(options: CoordinatorOptions) {
     this.#options = options;
@@ -75,7 +75,7 @@ export class Coordinator {
       },
     };
     this.#unsubscribe = options.journal.subscribe((swarmId) => {
-      for (const wake of [...(this.#feeds.get(swarmId) ?? [])]) wake();
+      for (const feed of this.#feeds.get(swarmId) ?? []) feed.wake();
     });
   }
 
@@ -102,7 +102,7 @@ export class Coordinator {
     const stopping = refuse('shutting_down', 'the coordinator is shutting down: connect again when it is back', {
       retryAfterMs: 1000,
     });
-    for (const wakes of this.#feeds.values()) for (const wake of [...wakes]) wake();
+    for (const swarmId of [...this.#feeds.keys()]) this.#closeFeeds(swarmId);
     await Promise.all([...this.#swarms.values()].map((queue) => queue.stop(stopping)));
   }
 
@@ -156,8 +156,8 @@ export class Coordinator {
     return this.#swarms.get(swarmId)?.summary ?? undefined;
   }
 
-  /** The swarm that has the agent or the task; the newest ones are asked first. */
-  swarmOf(kind: 'agents' | 'tasks', id: string): string | undefined {
+  /** The swarm that has the agent, the task or the token to join with; the newest ones are asked first. */
+  swarmOf(kind: 'agents' | 'tasks' | 'tokens', id: string): string | undefined {
     return [...this.#swarms.values()].findLast((queue) => queue.knows(kind, id))?.swarmId;
   }
 
@@ -172,16 +172,16 @@ export class Coordinator {
     );
   }
 
-  /** The swarm's events after a version, for one reader at its own pace. */
+  /** The swarm's events after a version, for one reader, who closes it. */
   feed(swarmId: string, from: number): Feed {
-    return new Feed(this.#options.journal, swarmId, from, (wake) => {
-      const wakes = this.#feeds.get(swarmId) ?? new Set();
-      this.#feeds.set(swarmId, wakes.add(wake));
-      return () => {
-        wakes.delete(wake);
-        if (wakes.size === 0) this.#feeds.delete(swarmId);
-      };
+    const feeds = this.#feeds.get(swarmId) ?? new Set();
+    this.#feeds.set(swarmId, feeds);
+    const feed = new Feed(this.#options.journal, swarmId, from, () => {
+      feeds.delete(feed);
+      if (feeds.size === 0) this.#feeds.delete(swarmId);
     });
+    feeds.add(feed);
+    return feed;
   }
 
   /** A worker's connection is gone, a claim did not arrive, or a host has something to say about a worker. */
@@ -215,7 +215,12 @@ export class Coordinator {
     await journal.forget(swarmId);
   }
 
+  #closeFeeds(swarmId: string): void {
+    for (const feed of [...(this.#feeds.get(swarmId) ?? [])]) feed.close();
+  }
+
   #drop(swarmId: string): void {
+    this.#closeFeeds(swarmId);
     void this.#swarms.get(swarmId)?.stop(this.refuseUnknown(swarmId));
     this.#swarms.delete(swarmId);
     this.#alarm.set(swarmId, null);

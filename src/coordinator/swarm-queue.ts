@@ -102,8 +102,9 @@ export class SwarmQueue {
     return this.#stopped?.refused === 'swarm_quarantined' ? this.#stopped.message : null;
   }
 
-  knows(kind: 'agents' | 'tasks', id: string): boolean {
-    return this.#state?.[kind].has(id) ?? false;
+  knows(kind: 'agents' | 'tasks' | 'tokens', id: string): boolean {
+    if (this.#state === null) return false;
+    return kind === 'tokens' ? this.#state.indexes.tokens.has(id) : this.#state[kind].has(id);
   }
 
   /** Ids of the answered requests of a command; for the coordinator's own index of `swarm_init`. */
@@ -258,11 +259,16 @@ export class SwarmQueue {
     return { events, outcomes, payloads };
   }
 
-  /** Its caller went away while it was queued. If it was woken for work, the work is there for the next one. */
+  /** Its caller went away while it was queued. */
   #abandoned(item: Item): void {
     this.#underWay -= 1;
     item.reject(new Abandoned());
-    if (item.command.type === 'task_next') this.#parking.wake(`work:${item.command.actor.agentId}`);
+    this.#passOn(item);
+  }
+
+  /** It may have been woken for work, which is there for the next one of its agent. */
+  #passOn({ command }: Item): void {
+    if (command.type === 'task_next') this.#parking.wake(`work:${command.actor.agentId}`);
   }
 
   async #loadShown(payloads: Payloads): Promise<void> {
@@ -276,8 +282,10 @@ export class SwarmQueue {
     const now = this.#context.clock.now();
     for (const [item, outcome] of outcomes) {
       const { patience } = item;
-      if (isRefusal(outcome)) this.#finish(item, outcome);
-      else if (outcome.idle !== null && patience !== null && now < patience.until)
+      if (isRefusal(outcome)) {
+        this.#finish(item, outcome);
+        this.#passOn(item);
+      } else if (outcome.idle !== null && patience !== null && now < patience.until)
         this.#park(item, outcome.idle, patience);
       else this.#finish(item, outcome.reply);
     }

@@ -20,6 +20,11 @@ export interface StartOrder {
 /** How long a worker may take to end by itself before it is killed, with all that it started. */
 const killGraceMs = 5_000;
 
+interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface CommandHostOptions {
   /** Program and arguments of a worker. */
   readonly workerCommand: readonly string[];
@@ -34,22 +39,27 @@ export class CommandHost {
   readonly #workers = new Map<string, ChildProcess>();
   /** Ends that are under way: a new start of the same agent comes after them. */
   readonly #ending = new Map<string, Promise<void>>();
-  #server = { host: '', port: 0 };
+  /** Where the workers find the coordinator; not known before it listens. */
+  readonly #server: Promise<ServerAddress>;
+  #listening: (server: ServerAddress) => void = () => {};
 
   constructor(options: CommandHostOptions) {
     this.#options = options;
+    this.#server = new Promise((resolve) => (this.#listening = resolve));
   }
 
-  /** Where workers find the coordinator. */
+  /** Starts what has been ordered so far, and from now on at once. */
   serverAt(host: string, port: number): void {
     const wildcard = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-    this.#server = { host: wildcard, port };
+    this.#listening({ host: wildcard, port });
   }
 
   start(order: StartOrder): void {
-    const ending = this.#ending.get(order.agentId);
-    if (ending === undefined) this.#spawn(order);
-    else void ending.then(() => this.#spawn(order));
+    void (async () => {
+      const server = await this.#server;
+      await this.#ending.get(order.agentId);
+      this.#spawn(order, server);
+    })();
   }
 
   stop(agentId: string): void {
@@ -61,7 +71,7 @@ export class CommandHost {
     });
   }
 
-  #spawn(order: StartOrder): void {
+  #spawn(order: StartOrder, server: ServerAddress): void {
     const { workerCommand, configFile, log, onEnd } = this.#options;
     const [program, ...args] = workerCommand;
     const own = log.child({ agentId: order.agentId, agentType: order.agentType });
@@ -71,8 +81,8 @@ export class CommandHost {
       stdio: ['ignore', 'ignore', 'inherit'],
       env: {
         ...process.env,
-        MCP_HOST: this.#server.host,
-        MCP_TCP_PORT: String(this.#server.port),
+        MCP_HOST: server.host,
+        MCP_TCP_PORT: String(server.port),
         MCP_CONFIG: configFile,
         SKEIN_SWARM_ID: order.swarmId,
         SKEIN_AGENT_ID: order.agentId,

@@ -18,6 +18,7 @@ export async function listenHttp(options: {
   readonly host: string;
   readonly port: number;
   readonly health: () => Health;
+  readonly onError: (error: Error) => void;
 }): Promise<HttpServer> {
   const server = createServer((request, response) => {
     const path = (request.url ?? '/').split('?')[0];
@@ -39,6 +40,7 @@ export async function listenHttp(options: {
       resolve();
     });
   });
+  server.on('error', options.onError);
   const { address, port } = server.address() as AddressInfo;
   return {
     host: address,

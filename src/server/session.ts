@@ -54,7 +54,8 @@ export class Session implements Caller {
   #output = '';
   #reading = true;
   #lineTimer: NodeJS.Timeout | null = null;
-  #writable: (() => void)[] = [];
+  /** Those who wait until there is room for output. */
+  readonly #writers: (() => void)[] = [];
 
   constructor(
     socket: Socket,
@@ -82,7 +83,7 @@ export class Session implements Caller {
     socket.setKeepAlive(true, limits.keepAliveMs);
     socket.on('data', (chunk: Buffer) => this.#received(chunk));
     socket.on('end', () => this.#halfClosed());
-    socket.on('drain', () => this.#hasRoom());
+    socket.on('drain', () => this.#drained());
     socket.on('error', (error: NodeJS.ErrnoException) => this.log.debug({ code: error.code }, 'connection error'));
     socket.on('close', () => this.#closed());
   }
@@ -277,7 +278,7 @@ export class Session implements Caller {
   /** Resolves once the client has read enough for more to be sent, or is gone. */
   async writable(): Promise<void> {
     if (this.#state === 'closing' || this.#hasOutputRoom()) return;
-    await new Promise<void>((resolve) => this.#writable.push(resolve));
+    await new Promise<void>((resolve) => this.#writers.push(resolve));
   }
 
   #hasOutputRoom(): boolean {
@@ -291,11 +292,16 @@ export class Session implements Caller {
     if (!this.#socket.destroyed) this.#socket.write(output);
   }
 
-  #hasRoom(): void {
-    const waiting = this.#writable;
-    this.#writable = [];
-    for (const resolve of waiting) resolve();
+  #drained(): void {
+    this.#wakeWriter();
     this.#readLines();
+  }
+
+  /** One in a turn of the event loop: what it writes may take all the room that there is. */
+  #wakeWriter(): void {
+    if (this.#writers.length === 0 || !(this.#state === 'closing' || this.#hasOutputRoom())) return;
+    this.#writers.shift()!();
+    setImmediate(() => this.#wakeWriter());
   }
 
   #refuse(reason: string, message: string, id = 'null'): void {
@@ -343,7 +349,7 @@ export class Session implements Caller {
     this.#endSubscriptions();
     this.#gone.abort();
     this.#loseAgents();
-    this.#hasRoom();
+    this.#wakeWriter();
   }
 
   #endSubscriptions(): void {

@@ -33,6 +33,8 @@ export class Subscription {
     let sent = 0;
     try {
       while (!this.#ended) {
+        // Events are not read for a client that does not read: each page of them would be held until it does.
+        await receiver.writable();
         const events = await this.#feed.next();
         if (this.#ended || events === null) break;
         if ('oldest' in events) {

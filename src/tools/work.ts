@@ -13,7 +13,7 @@ import type {
   TaskReleaseArguments,
   TaskUpdateArguments,
 } from '../spec.types.ts';
-import { settle, submitActing, swarmOf, withRequestId } from './calling.ts';
+import { newestSwarm, settle, submitActing, withRequestId } from './calling.ts';
 import type { Answer, Call, Handler } from './tool.ts';
 
 const waitSecondsByDefault = 30;
@@ -22,7 +22,9 @@ export const swarmJoin: Handler<SwarmJoinArguments> = async (call) => settle(cal
 
 async function join(call: Call<SwarmJoinArguments>): Promise<Answer> {
   const { args, caller, services } = call;
-  const swarmId = swarmOf({ ...call, args: args.swarmId === undefined ? {} : { swarmId: args.swarmId } });
+  const named =
+    args.swarmId ?? (args.token === undefined ? undefined : services.coordinator.swarmOf('tokens', args.token));
+  const swarmId = named ?? newestSwarm(caller, services);
   if (typeof swarmId !== 'string') return swarmId;
   const answer = await services.coordinator.submit(
     swarmId,

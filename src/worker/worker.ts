@@ -50,15 +50,13 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
   const compare = (held: readonly Held[]): void => {
     const holds = new Set(held.map(({ leaseToken }) => leaseToken));
     for (const { leaseToken, abort } of running.values()) if (!holds.has(leaseToken)) abort.abort('lease lost');
-    const executes = new Set([...running.values()].map(({ leaseToken }) => leaseToken));
-    for (const { assignmentId, leaseToken } of held) {
-      if (executes.has(leaseToken)) continue;
-      // Its claim was answered, and the answer never came.
-      session.release({ assignmentId, leaseToken, reason: 'not known to its worker' }).catch(logged(log, 'release'));
-    }
   };
+  // What it holds and we do not execute is the answer of a `next` that was lost, and which brings it again.
   session.onRejoin(compare);
-  compare(session.joined.held);
+  for (const { assignmentId, leaseToken } of session.joined.held) {
+    // Left over from an earlier process of this agent.
+    session.release({ assignmentId, leaseToken, reason: 'not known to its worker' }).catch(logged(log, 'release'));
+  }
 
   const take = async (): Promise<void> => {
     while (!ending.signal.aborted) {

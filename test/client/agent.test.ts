@@ -151,13 +151,16 @@ test('sessions as agents', async (suite) => {
     assert.equal(session.joined.joins, 2);
   });
 
-  await suite.test('calls wait while there is no way back', async (t) => {
-    const { session, proxy, submit, ended } = await scene(t, server);
+  await suite.test('calls wait while there is no way back, however often it is tried', async (t) => {
+    const { session, proxy, submit, ended } = await scene(t, server, { retryAttempts: 1, retryDelayMs: 1 });
     const taskId = await submit();
     const work = await claim(session);
-    await proxy.close();
-    const completed = session.complete(answerTo(work, { sum: 3 }), { timeoutMs: 5_000 });
-    await proxy.open();
+    const before = proxy.made;
+    proxy.refusing = true;
+    proxy.cut();
+    const completed = session.complete(answerTo(work, { sum: 3 }));
+    await Promise.race([completed, proxy.until(() => proxy.made >= before + 6)]);
+    proxy.refusing = false;
     assert.equal((await completed).status, 'succeeded');
     assert.deepEqual(await ended(taskId), { sum: 3 });
   });
@@ -186,16 +189,25 @@ test('sessions as agents', async (suite) => {
     await session.complete(answerTo(work, {}));
   });
 
-  await suite.test('a claim that the worker gave back on its return is asked for anew', async (t) => {
-    const { session, proxy, submit } = await scene(t, server);
+  await suite.test('what a worker gives back on its return goes before the calls that wait', async (t) => {
+    const { session, proxy, submit } = await scene(t, server, { retryDelayMs: 1 });
     let times = 0;
-    proxy.fate = ({ params }) => (params.name === 'task_next' && times++ === 0 ? 'lose_reply' : 'pass');
+    proxy.fate = ({ params }) => {
+      if (params.name !== 'task_next' || times++ > 0) return 'pass';
+      proxy.refusing = true;
+      return 'lose_reply';
+    };
     const given: Promise<unknown>[] = [];
     session.onRejoin((held) => {
       for (const { assignmentId, leaseToken } of held) given.push(session.release({ assignmentId, leaseToken }));
     });
     await submit();
-    const work = await claim(session);
+    const before = proxy.made;
+    const claimed = claim(session);
+    // The claim's call is tried again, and waits for the connection with the rest.
+    await proxy.until(() => proxy.made >= before + 6);
+    proxy.refusing = false;
+    const work = await claimed;
     assert.equal(work.attempt, 2);
     assert.equal(given.length, 1);
     await Promise.all(given);
@@ -239,10 +251,11 @@ test('sessions as agents', async (suite) => {
 
   await suite.test('is over when it may not come back', async (t) => {
     const { session, skein, swarmId, proxy } = await scene(t, server);
-    await proxy.close();
+    proxy.refusing = true;
+    proxy.cut();
     await skein.call('agent_stop', { swarmId, agentId: session.agentId });
     const next = failure(session.next());
-    await proxy.open();
+    proxy.refusing = false;
     assert.equal((await next).reason, 'join_token_invalid');
     assert.equal((session.signal.reason as SkeinError).reason, 'join_token_invalid');
   });

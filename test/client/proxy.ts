@@ -27,11 +27,12 @@ export interface Proxy {
   fate: (request: Request) => Fate;
   /** Resolves as soon as it holds; looked at whenever something happens here. */
   until(holds: () => boolean): Promise<void>;
+  /** Breaks each new connection as soon as it is made. */
+  refusing: boolean;
   /** Breaks all connections. */
   cut(): void;
-  /** Takes no connections, until `open`. */
+  /** Listens no more. */
   close(): Promise<void>;
-  open(): Promise<void>;
 }
 
 export async function startProxy(t: TestContext, serverPort: number): Promise<Proxy> {
@@ -43,6 +44,10 @@ export async function startProxy(t: TestContext, serverPort: number): Promise<Pr
 
   const server = createServer({ noDelay: true }, (socket) => {
     made += 1;
+    if (proxy.refusing) {
+      socket.destroy();
+      return happened();
+    }
     sockets.add(socket);
     const upstream = createConnection({ port: serverPort, host: '127.0.0.1', noDelay: true });
     const fates = new Map<number, Fate>();
@@ -72,17 +77,15 @@ export async function startProxy(t: TestContext, serverPort: number): Promise<Pr
     });
     happened();
   });
-  const listen = async (port: number): Promise<void> => {
-    server.listen({ port, host: '127.0.0.1' });
-    await once(server, 'listening');
-  };
-  await listen(0);
+  server.listen({ port: 0, host: '127.0.0.1' });
+  await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
 
   const proxy: Proxy = {
     port,
     requests,
     fate: () => 'pass',
+    refusing: false,
     get made() {
       return made;
     },
@@ -106,7 +109,6 @@ export async function startProxy(t: TestContext, serverPort: number): Promise<Pr
       proxy.cut();
       await closed;
     },
-    open: () => listen(port),
   };
   t.after(() => {
     server.close();

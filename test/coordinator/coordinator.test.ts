@@ -272,6 +272,27 @@ describe('a waiting request', () => {
     assert.ok(first instanceof Abandoned ? second !== null : (first as any).assignment !== null);
   });
 
+  test('of a connection that has been replaced leaves the work to the one that has', async () => {
+    const bench = await withSwarm(ramJournal<Event>());
+    const { agentId, joins, resumeToken } = await bench.join();
+    const stale = bench.ask({ type: 'task_next', actor: { agentId, joins } }, 60_000).catch((error: unknown) => error);
+    await settle();
+    const again = await bench.ask({
+      type: 'swarm_join',
+      token: resumeToken,
+      name: null,
+      agentType: null,
+      capabilities: null,
+      maxConcurrent: null,
+      leaseMs: null,
+    });
+    const fresh = bench.ask({ type: 'task_next', actor: { agentId, joins: again.joins } }, 60_000);
+    await settle();
+    const { taskId } = await bench.ask(orchestrate());
+    assert.equal((await fresh).assignment.taskId, taskId);
+    assert.equal(((await stale) as any).refused, 'not_joined');
+  });
+
   test('for a task is answered when the task ends; for a claim when the claim ends', async () => {
     const bench = await withSwarm(ramJournal<Event>());
     const actor = await bench.join();

@@ -48,6 +48,9 @@ describe('kill -9', () => {
     const agentIds: string[] = [];
     for (let i = 0; i < 4; i += 1)
       agentIds.push((await before.call('agent_spawn', { swarmId, agentType: 'sum' })).agentId);
+    for (let active = 0; active < agentIds.length;) {
+      active = (await before.call('agent_list', { swarmId, filter: 'active' })).agents.length;
+    }
     const external = await before.call('agent_spawn', { swarmId, agentType: 'visitor' });
     await before.call('agent_message', { swarmId, agentId: external.agentId, message: { kept: true } });
     await before.call('memory_store', { swarmId, key: 'kept', value: { deep: [1, 2, 3] } });
