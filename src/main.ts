@@ -18,9 +18,9 @@ import { lmdbBank } from './memory/lmdb.ts';
 import { redisBank } from './memory/redis.ts';
 import type { Log } from './observe/log.ts';
 import { Dispatcher } from './server/dispatch.ts';
-import { listenHttp, type Health } from './server/http.ts';
+import { listenHttp, type Health, type HttpServer } from './server/http.ts';
 import { defaultConnectionLimits } from './server/limits.ts';
-import { listenTcp } from './server/tcp.ts';
+import { listenTcp, type TcpServer } from './server/tcp.ts';
 import type { Services } from './tools/index.ts';
 
 export interface Running {
@@ -121,7 +121,8 @@ export async function serve(
     keepAliveMs: config.keepAliveSeconds * 1000,
     connectionsMax: config.connectionsMax,
   };
-  let connections = (): number => 0;
+  let tcp: TcpServer | undefined;
+  let http: HttpServer | undefined;
   const services: Services = {
     coordinator,
     bank,
@@ -134,7 +135,7 @@ export async function serve(
       taskDeadlineMs,
       consensusThreshold,
     },
-    connections: () => ({ active: connections(), most: config.connectionsMax }),
+    connections: () => ({ active: tcp?.connections() ?? 0, most: config.connectionsMax }),
     durability: { journal: journal.durability, memory: bank.store },
     limits: { ...limits, ...connectionLimits, ...bankLimits, swarmConcurrency: config.swarmConcurrency, swarmsMax },
   };
@@ -147,12 +148,16 @@ export async function serve(
     subscriptionsMax: connectionLimits.subscriptionsMax,
   });
 
-  const close: (() => Promise<void>)[] = [() => bank.close(), () => journal.close(), () => store.close()];
+  const close = async (): Promise<void> => {
+    // The coordinator before the listener, so that whoever waits is told why nothing comes any more.
+    for (const part of [http, coordinator, tcp, bank, journal, store]) {
+      await part?.close().catch((error: unknown) => log.error({ err: error }, 'closing'));
+    }
+  };
   try {
     // Workers that were there before come back as soon as there is a port, and must find their swarms.
     await coordinator.open();
-    close.unshift(() => coordinator.close());
-    const tcp = await listenTcp({
+    tcp = await listenTcp({
       host: config.bind,
       port: config.tcpPort,
       dispatcher,
@@ -162,29 +167,26 @@ export async function serve(
       onLost: ({ swarmId, actor }) =>
         coordinator.report(swarmId, { type: 'worker_lost', actor, reason: 'connection closed' }),
     });
-    close.unshift(() => tcp.close());
-    connections = () => tcp.connections();
     host.serverAt(tcp.host, tcp.port);
-    const http = await listenHttp({
+    http = await listenHttp({
       host: config.bind,
       port: config.httpPort,
       health: () => health(coordinator, bank, failure),
       onError: (error) => log.error({ err: error }, 'http listener failed'),
     });
-    close.unshift(() => http.close());
     log.info(
       { host: tcp.host, port: tcp.port, dataDir: config.dataDir, memory: bank.store, agentTypes: agentTypes.size },
       'listening',
     );
     log.info({ host: http.host, port: http.port }, 'http listening');
     const stopped = stopping.then(async (code) => {
-      for (const each of close) await each().catch((error: unknown) => log.error({ err: error }, 'closing'));
+      await close();
       log.info({ code }, 'stopped');
       return code;
     });
     return { host: tcp.host, port: tcp.port, httpPort: http.port, stopped, stop: () => stopWith(0) };
   } catch (error) {
-    for (const each of close) await each().catch(() => {});
+    await close();
     throw error;
   }
 }
