@@ -5,7 +5,7 @@
  * `missing` instead.
  */
 import { fileURLToPath } from 'node:url';
-import { freePort, startNode, startServer } from './processes.mjs';
+import { freePort, startAnnounced, startServer } from './processes.mjs';
 
 const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 const echo = fileURLToPath(new URL('echo.mjs', import.meta.url));
@@ -61,12 +61,12 @@ async function startSkein(folder, redisUrl = '') {
     MCP_RATE_LIMIT: '0',
     MCP_SWARM_CONCURRENCY: '0',
   };
-  const { pid, line } = await startNode([cli, 'serve'], '"msg":"listening"', { folder, env });
+  const { pid, line } = await startAnnounced(cli, ['serve'], '"msg":"listening"', { folder, env });
   return { port: JSON.parse(line).port, pids: { skein: pid } };
 }
 
 async function startEcho() {
-  const { pid, line } = await startNode([echo], '"port"');
+  const { pid, line } = await startAnnounced(process.execPath, [echo], '"port"');
   return { port: JSON.parse(line).port, pids: { echo: pid } };
 }
 

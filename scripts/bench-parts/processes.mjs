@@ -30,10 +30,10 @@ export async function endAll() {
 /** Only what a program needs to run: a setting of ours in the caller's environment would change what is measured. */
 const environment = { PATH: process.env.PATH };
 
-/** A program under Node that says on standard error, in a line that holds `sign`, where it listens. */
-export async function startNode(args, sign, { folder, env = {} } = {}) {
+/** A program that says on standard error, in a line that holds `sign`, where it listens. */
+export async function startAnnounced(program, args, sign, { folder, env = {} } = {}) {
   const child = watched(
-    spawn(process.execPath, args, {
+    spawn(program, args, {
       cwd: folder,
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...environment, ...env },
@@ -45,7 +45,7 @@ export async function startNode(args, sign, { folder, env = {} } = {}) {
       if (text.includes(sign)) resolve(text);
       if (said.length < 100) said.push(text);
     });
-    child.once('exit', () => reject(new Error(`node ${args.join(' ')} ended:\n${said.join('\n')}`)));
+    child.once('exit', () => reject(new Error(`${program} ${args.join(' ')} ended:\n${said.join('\n')}`)));
   });
   return { pid: child.pid, line };
 }

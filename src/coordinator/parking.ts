@@ -61,10 +61,10 @@ export class Parking {
   wake(key: WakeKey): void {
     const parked = this.#byKey.get(key);
     if (parked === undefined) return;
-    for (const wake of [...parked]) {
-      wake();
-      if (key.startsWith('work:')) return;
-    }
+    if (key.startsWith('work:')) {
+      const [first] = parked;
+      first?.();
+    } else for (const wake of [...parked]) wake();
   }
 
   wakeAll(): void {

@@ -1,21 +1,20 @@
 /**
  * One swarm's queue of commands: decide, commit, then answer and act.
  *
- * While a commit is in flight, commands queue; then all of them are decided in order and go as one commit (group
- * commit). A reply leaves only after the commit that it rests on. Reading commands take the same way, so that nothing
- * is ever told that is not durable. When the journal turns out to have moved on, the state is read anew and the batch
- * is decided again.
+ * While a commit is in flight, what arrives is decided on the state that it will leave, and goes as one commit as soon
+ * as it has been made (group commit). A reply leaves only after the commit that it rests on. Reading commands take the
+ * same way, so that nothing is ever told that is not durable. When the journal turns out to have moved on, the state is
+ * read anew and all that is not durable is decided again.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Command } from '../core/command.ts';
 import { execute, type Outcome } from '../core/decide.ts';
 import { UnknownEvent, type Event } from '../core/event.ts';
-import { createState, evolve } from '../core/evolve.ts';
 import { nextDue } from '../core/index.ts';
 import type { Limits } from '../core/limits.ts';
 import { isRefusal, refuse, type Refusal } from '../core/refusal.ts';
 import type { Effect, World } from '../core/rule.ts';
-import { restore, snapshot } from '../core/snapshot.ts';
+import { snapshot } from '../core/snapshot.ts';
 import type { State } from '../core/state.ts';
 import { emptyHead, type Head, type Journal } from '../journal/journal.ts';
 import type { Log } from '../observe/log.ts';
@@ -23,6 +22,7 @@ import type { Clock } from './clock.ts';
 import type { Mint } from './mint.ts';
 import { Parking, type Patience } from './parking.ts';
 import { Payloads } from './payloads.ts';
+import { replay } from './replay.ts';
 
 export interface QueueLimits {
   /** Commands of a swarm that may be under way at once, not counting those that are parked. */
@@ -62,12 +62,22 @@ export interface Summary {
   readonly version: number;
 }
 
+/** Events between snapshots for each record of the state. Replaying so many takes less time than it took to get there. */
+const snapshotPerRecord = 16;
+
 interface Item {
   readonly command: Command;
   readonly patience: Patience | null;
   readonly internal: boolean;
   resolve(answer: object | Refusal): void;
   reject(error: unknown): void;
+}
+
+/** What goes into the journal as one commit, and what it is answered with. */
+interface Batch {
+  readonly events: Event[];
+  readonly outcomes: Map<Item, Outcome>;
+  readonly payloads: Payloads;
 }
 
 /** The caller has gone before there was an answer. */
@@ -77,10 +87,15 @@ export class SwarmQueue {
   readonly swarmId: string;
   readonly #context: QueueContext;
   readonly #parking: Parking;
+  /** What has not been decided yet. */
   #items: Item[] = [];
+  /** What has been decided and not been handed to the journal yet. */
+  #open: Batch | null = null;
+  #committing = false;
   #underWay = 0;
-  #pumping = false;
+  /** With the events of all that was decided, durable or not; null: to be read from the journal. */
   #state: State | null = null;
+  /** The journal's, as far as we know. */
   #head: Head = emptyHead;
   #snapshotAt = 0;
   #summary: Summary | null = null;
@@ -154,23 +169,52 @@ export class SwarmQueue {
   async stop(reason: Refusal): Promise<void> {
     this.#stopped ??= reason;
     this.#parking.wakeAll();
-    while (this.#pumping) await nextTurn();
+    while (this.#committing || this.#items.length > 0) await nextTurn();
   }
 
   #enqueue(item: Item): void {
     this.#items.push(item);
     this.#underWay += 1;
-    if (this.#pumping) return;
-    this.#pumping = true;
-    // Everything that arrives in this turn of the event loop goes into the same commit.
-    setImmediate(() => void this.#pump());
+    // Everything that arrives in this turn of the event loop is decided together.
+    if (this.#items.length === 1) setImmediate(() => this.#decideQueued());
   }
 
-  async #pump(): Promise<void> {
-    while (this.#items.length > 0) {
-      const batch = this.#items.splice(0, this.#context.queueLimits.batchMax);
+  /** Also while a commit is in flight: what is decided meanwhile is ready to be the next one. */
+  #decideQueued(): void {
+    if (this.#items.length === 0) return;
+    if (this.#stopped === null && this.#state !== null) {
+      const open = (this.#open ??= newBatch(this.#context.mint));
+      const items = this.#items.splice(0, this.#context.queueLimits.batchMax - open.outcomes.size);
+      for (const [index, item] of items.entries()) {
+        if (item.patience?.signal.aborted === true) this.#abandoned(item);
+        else if (!this.#decide(this.#state, open, item)) {
+          this.#startOver([...open.outcomes.keys(), ...items.slice(index + 1)]);
+          break;
+        }
+      }
+    }
+    if (!this.#committing) void this.#commitAll();
+  }
+
+  /** The state is no longer to be trusted: it is read anew before these, and what has come since, are decided. */
+  #startOver(items: readonly Item[]): void {
+    this.#state = null;
+    this.#open = null;
+    this.#items.unshift(...items);
+  }
+
+  async #commitAll(): Promise<void> {
+    this.#committing = true;
+    while (this.#open !== null || this.#items.length > 0) {
+      const batch = this.#open;
+      this.#open = null;
       try {
-        await this.#run(batch);
+        if (this.#stopped !== null) this.#refuseAll([...(batch?.outcomes.keys() ?? []), ...this.#items.splice(0)]);
+        else if (batch !== null) await this.#commit(batch);
+        else {
+          if (this.#state === null) await this.#read();
+          this.#decideQueued();
+        }
       } catch (error) {
         // Only the journal's own failures come here: fail-stop. What was in flight may or may not have been written.
         this.#stopped ??= refuse(
@@ -178,85 +222,70 @@ export class SwarmQueue {
           'the journal has failed and the coordinator stops: restart it when its cause is gone',
         );
         this.#context.log.fatal({ swarmId: this.swarmId, err: error }, 'journal failed');
-        for (const item of batch) this.#finish(item, { ...this.#stopped, data: { definite: false } });
+        for (const item of batch?.outcomes.keys() ?? []) {
+          this.#finish(item, { ...this.#stopped, data: { definite: false } });
+        }
         this.#context.onFatal(error);
       }
     }
-    this.#pumping = false;
+    this.#committing = false;
   }
 
-  /** Decides a batch and commits it; again from the start when the state turns out to be stale or a command has a bug. */
-  async #run(batch: readonly Item[]): Promise<void> {
-    let items: Item[] = [];
-    for (const item of batch) {
-      if (item.patience?.signal.aborted === true) this.#abandoned(item);
-      else items.push(item);
-    }
-    for (;;) {
-      if (this.#stopped !== null) {
-        for (const item of items) this.#finish(item, this.#stopped);
+  /** Writes what was decided, then answers and acts; when somebody else was first, all of it is decided again. */
+  async #commit({ events, outcomes, payloads }: Batch): Promise<void> {
+    const { journal, mint } = this.#context;
+    // Until something is awaited, the state is what these events have made of it.
+    const state = this.#state!;
+    if (events.length > 0) {
+      const commit = {
+        id: mint.secret(),
+        events,
+        ...(payloads.added.size > 0 && { blobs: payloads.added }),
+        ...withDropped(events),
+      };
+      const appending = journal.append(this.swarmId, this.#head, commit);
+      const summary = summarise(state);
+      const snapshotText = this.#isSnapshotDue(state) ? snapshot(state) : null;
+      const result = await appending;
+      if (result.kind === 'conflict') {
+        this.#startOver([...outcomes.keys(), ...(this.#open?.outcomes.keys() ?? [])]);
         return;
       }
-      const state = this.#state ?? (await this.#read());
-      const decided = this.#decide(state, items);
-      if ('bug' in decided) {
-        this.#state = null;
-        decided.item.reject(decided.bug);
-        this.#underWay -= 1;
-        items = items.filter((item) => item !== decided.item);
-        continue;
-      }
-      if (decided.events.length > 0) {
-        const { journal, mint } = this.#context;
-        const commit = {
-          id: mint.secret(),
-          events: decided.events,
-          ...(decided.payloads.added.size > 0 && { blobs: decided.payloads.added }),
-          ...withDropped(decided.events),
-        };
-        const result = await journal.append(this.swarmId, this.#head, commit);
-        if (result.kind === 'conflict') {
-          this.#state = null;
-          continue;
-        }
-        this.#head = result.head;
-        this.#summary = summarise(state);
-      }
-      await this.#loadShown(decided.payloads);
-      this.#act(decided.outcomes);
-      this.#context.wakeAt(this.swarmId, nextDue(state));
-      this.#snapshotIfDue(state);
-      return;
+      this.#head = result.head;
+      this.#summary = summary;
+      if (snapshotText !== null) this.#snapshot(snapshotText);
     }
+    for (const late of payloads.shown) late.text ??= await journal.blob(this.swarmId, late.id);
+    this.#act(outcomes);
+    this.#context.wakeAt(this.swarmId, nextDue(this.#state ?? state));
   }
 
-  #decide(
-    state: State,
-    items: readonly Item[],
-  ): { events: Event[]; outcomes: Map<Item, Outcome>; payloads: Payloads } | { bug: unknown; item: Item } {
+  #refuseAll(items: readonly Item[]): void {
+    for (const item of items) this.#finish(item, this.#stopped!);
+  }
+
+  /** False when the command has a bug: it fails alone, but has left the state half changed. */
+  #decide(state: State, { events, outcomes, payloads }: Batch, item: Item): boolean {
     const { clock, mint } = this.#context;
-    const payloads = new Payloads(() => mint.secret());
-    const events: Event[] = [];
-    const outcomes = new Map<Item, Outcome>();
-    for (const item of items) {
-      const now = clock.now();
-      const world: World = {
-        now,
-        id: (kind) => mint.id(kind, now),
-        secret: mint.secret,
-        draw: mint.draw,
-        isWaiting: (agentId) => this.#parking.has(`work:${agentId}`),
-        keep: payloads.keep,
-      };
-      try {
-        const outcome = execute(state, item.command, world, payloads.show);
-        if (!isRefusal(outcome)) for (const event of outcome.events) events.push(event);
-        outcomes.set(item, outcome);
-      } catch (bug) {
-        return { bug, item };
-      }
+    const now = clock.now();
+    const world: World = {
+      now,
+      id: (kind) => mint.id(kind, now),
+      secret: mint.secret,
+      draw: mint.draw,
+      isWaiting: (agentId) => this.#parking.has(`work:${agentId}`),
+      keep: payloads.keep,
+    };
+    try {
+      const outcome = execute(state, item.command, world, payloads.show);
+      if (!isRefusal(outcome)) for (const event of outcome.events) events.push(event);
+      outcomes.set(item, outcome);
+      return true;
+    } catch (bug) {
+      this.#underWay -= 1;
+      item.reject(bug);
+      return false;
     }
-    return { events, outcomes, payloads };
   }
 
   /** Its caller went away while it was queued. */
@@ -271,12 +300,6 @@ export class SwarmQueue {
     if (command.type === 'task_next') this.#parking.wake(`work:${command.actor.agentId}`);
   }
 
-  async #loadShown(payloads: Payloads): Promise<void> {
-    for (const late of payloads.shown) {
-      late.text ??= await this.#context.journal.blob(this.swarmId, late.id);
-    }
-  }
-
   /** Parks before it wakes: what is woken by this very batch must not be missed by it. */
   #act(outcomes: ReadonlyMap<Item, Outcome>): void {
     const now = this.#context.clock.now();
@@ -285,9 +308,9 @@ export class SwarmQueue {
       if (isRefusal(outcome)) {
         this.#finish(item, outcome);
         this.#passOn(item);
-      } else if (outcome.idle !== null && patience !== null && now < patience.until)
-        this.#park(item, outcome.idle, patience);
-      else this.#finish(item, outcome.reply);
+      } else if (outcome.idle === null || patience === null || now >= patience.until) this.#finish(item, outcome.reply);
+      else if (patience.signal.aborted) this.#abandoned(item);
+      else this.#park(item, outcome.idle, patience);
     }
     for (const outcome of outcomes.values()) {
       if (isRefusal(outcome)) continue;
@@ -311,41 +334,35 @@ export class SwarmQueue {
     item.resolve(answer);
   }
 
-  async #read(): Promise<State> {
+  async #read(): Promise<void> {
     const { journal, limits } = this.#context;
-    let state = createState(limits);
-    let head = emptyHead;
-    const latest = await journal.latestSnapshot(this.swarmId);
-    if (latest !== undefined) {
-      state = restore(latest.state, limits);
-      head = latest.head;
-    }
-    this.#snapshotAt = head.version;
-    for (;;) {
-      const page = await journal.read(this.swarmId, head.version);
-      for (const commit of page.commits) {
-        for (const event of commit.events) evolve(state, event);
-        head = commit.head;
-      }
-      if (head.version >= page.head.version) break;
-    }
+    const { state, head, snapshotAt } = await replay(journal, this.swarmId, limits);
     this.#state = state;
     this.#head = head;
+    this.#snapshotAt = snapshotAt;
     if (state.swarm !== null) this.#summary = summarise(state);
-    return state;
   }
 
-  /** The larger the state, the rarer: writing it then costs a bounded share of what the events cost. */
-  #snapshotIfDue(state: State): void {
-    const { journal, queueLimits, log } = this.#context;
+  /** The larger the state, the rarer: writing it then costs a small share of what the events cost. */
+  #isSnapshotDue(state: State): boolean {
     const size = state.tasks.size + state.agents.size + state.requests.size;
-    if (this.#head.version - this.#snapshotAt < Math.max(queueLimits.snapshotEvents, 4 * size)) return;
+    const { snapshotEvents } = this.#context.queueLimits;
+    return state.version - this.#snapshotAt >= Math.max(snapshotEvents, snapshotPerRecord * size);
+  }
+
+  /** Of the state at the head. */
+  #snapshot(text: string): void {
+    const { journal, queueLimits, log } = this.#context;
     this.#snapshotAt = this.#head.version;
     const keepAfter = Math.max(0, this.#head.version - queueLimits.historyEvents);
     journal
-      .snapshot(this.swarmId, this.#head, snapshot(state), keepAfter)
+      .snapshot(this.swarmId, this.#head, text, keepAfter)
       .catch((error: unknown) => log.error({ swarmId: this.swarmId, err: error }, 'snapshot failed'));
   }
+}
+
+function newBatch(mint: Mint): Batch {
+  return { events: [], outcomes: new Map(), payloads: new Payloads(() => mint.secret()) };
 }
 
 function summarise(state: State): Summary {

@@ -5,6 +5,7 @@
  * itself is what follows without a choice, such as a phase's open assignments ending with the phase.
  */
 import { eventVersions, UnknownEvent, type Event, type EventBody, type EventType } from './event.ts';
+import { createFifo, type Fifo } from './fifo.ts';
 import {
   agentClosedAt,
   createIndexes,
@@ -42,8 +43,9 @@ export function createState(limits: Limits): State {
     agents: new Map(),
     tasks: new Map(),
     requests: new Map(),
-    endedTasks: new Set(),
-    closedAgents: new Set(),
+    answeredRequests: createFifo(),
+    endedTasks: createFifo(),
+    closedAgents: createFifo(),
     limits,
     indexes: createIndexes(),
   };
@@ -175,7 +177,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     for (const agentId of event.agentIds) {
       forgetAgent(state, agentOf(state, agentId));
       state.agents.delete(agentId);
-      state.closedAgents.delete(agentId);
+      forgetFirst(state.closedAgents, agentId);
     }
     refreshSwarm(state);
   },
@@ -198,7 +200,15 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       startedAt: null,
       endedAt: null,
       phases: event.phases.map((plan) => ({
-        ...plan,
+        name: plan.name,
+        description: plan.description,
+        dependencies: plan.dependencies,
+        requiredCapabilities: plan.requiredCapabilities,
+        agentType: plan.agentType,
+        parallelism: plan.parallelism,
+        rules: plan.rules,
+        timeoutMs: plan.timeoutMs,
+        input: plan.input,
         status: 'waiting',
         reason: null,
         assignments: [],
@@ -340,7 +350,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     for (const taskId of event.taskIds) {
       forgetTask(state, taskOf(state, taskId));
       state.tasks.delete(taskId);
-      state.endedTasks.delete(taskId);
+      forgetFirst(state.endedTasks, taskId);
     }
     refreshSwarm(state);
   },
@@ -363,10 +373,13 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
   },
 
   request_answered(state, event) {
-    for (const [requestId, answered] of state.requests) {
-      if (answered.at >= event.forgetBefore) break;
-      state.requests.delete(requestId);
+    for (;;) {
+      const oldest = state.answeredRequests.first();
+      if (oldest === undefined || state.requests.get(oldest)!.at >= event.forgetBefore) break;
+      state.requests.delete(oldest);
+      state.answeredRequests.shift();
     }
+    state.answeredRequests.push(event.requestId);
     state.requests.set(event.requestId, {
       command: event.command,
       fingerprint: event.fingerprint,
@@ -442,14 +455,14 @@ function endTask(state: State, task: Task, status: Task['status'], reason: strin
     metrics.completedMs += at - task.createdAt;
   } else if (status === 'failed') metrics.tasksFailed += 1;
   else metrics.tasksCancelled += 1;
-  state.endedTasks.add(task.id);
+  state.endedTasks.push(task.id);
   taskHasEnded(state, task);
   refreshSwarm(state);
 }
 
 function closeAgent(state: State, agent: Agent, life: Agent['life']): void {
   agent.life = life;
-  state.closedAgents.add(agent.id);
+  state.closedAgents.push(agent.id);
   refreshAgent(state, agent);
   refreshSwarm(state);
 }
@@ -491,6 +504,11 @@ function remember(agent: Agent, outcome: 'success' | 'failure'): void {
 function revoke(agent: Agent, assignmentId: string, at: number): void {
   agent.revoked = agent.revoked.filter((revoked) => revoked.at > at - agent.leaseMs).slice(1 - revokedMax);
   agent.revoked.push({ assignmentId, at });
+}
+
+/** What is over is forgotten in the order in which it ended. */
+function forgetFirst(ended: Fifo<string>, id: string): void {
+  if (ended.shift() !== id) throw new Error(`${id} is not the one that ended first`);
 }
 
 // ---- lookups: an event that names what is not there is a bug

@@ -83,18 +83,26 @@ export function createHeap<T extends Slotted>(before: (a: T, b: T) => boolean): 
     first(wanted, most = Infinity) {
       const top = items[0];
       if (top === undefined || wanted(top)) return top;
-      // Best-first walk: the frontier holds slots whose parents have been looked at and turned down.
-      const frontier = createHeap<{ slot: number; at: number }>((a, b) => before(items[a.at]!, items[b.at]!));
-      let at = 0;
-      for (let looked = 1; looked < most; looked += 1) {
-        for (const child of [2 * at + 1, 2 * at + 2]) {
-          if (child < items.length) frontier.push({ slot: -1, at: child });
+      // Best-first walk: the frontier holds slots whose parents have been looked at and turned down, the next one last.
+      const frontier: number[] = [];
+      const reach = (slot: number): void => {
+        if (slot >= items.length) return;
+        let from = 0;
+        for (let to = frontier.length; from < to;) {
+          const middle = (from + to) >> 1;
+          if (before(items[slot]!, items[frontier[middle]!]!)) from = middle + 1;
+          else to = middle;
         }
-        const next = frontier.peek();
+        frontier.splice(from, 0, slot);
+      };
+      let slot = 0;
+      for (let looked = 1; looked < most; looked += 1) {
+        reach(2 * slot + 1);
+        reach(2 * slot + 2);
+        const next = frontier.pop();
         if (next === undefined) return undefined;
-        frontier.remove(next);
-        at = next.at;
-        if (wanted(items[at]!)) return items[at];
+        slot = next;
+        if (wanted(items[slot]!)) return items[slot];
       }
       return undefined;
     },

@@ -126,11 +126,11 @@ export function refreshSwarm(state: State): void {
   const { swarm, limits } = state;
   const destroyedAt = swarm?.destroyedAt ?? null;
   setTimer(state, { kind: 'swarm', id: 'swarm' }, destroyedAt === null ? null : destroyedAt + limits.swarmRetentionMs);
-  const oldestTask = state.endedTasks.values().next().value;
+  const oldestTask = state.endedTasks.first();
   const endedAt = oldestTask === undefined ? null : state.tasks.get(oldestTask)!.endedAt!;
   const tasksDue = endedAt === null ? null : endedAt + limits.taskRetentionMs;
   setTimer(state, { kind: 'ended_tasks', id: 'ended_tasks' }, destroyedAt === null ? tasksDue : null);
-  const oldestAgent = state.closedAgents.values().next().value;
+  const oldestAgent = state.closedAgents.first();
   const closedAt = oldestAgent === undefined ? null : agentClosedAt(state.agents.get(oldestAgent)!);
   const agentsDue = closedAt === null ? null : closedAt + limits.agentRetentionMs;
   setTimer(state, { kind: 'closed_agents', id: 'closed_agents' }, destroyedAt === null ? agentsDue : null);
@@ -230,7 +230,9 @@ function isBetterCandidate(a: AgentEntry, b: AgentEntry): boolean {
 export function successShare(agent: Agent): number {
   const { recent } = agent.record;
   if (recent.length === 0) return 1;
-  return recent.filter((outcome) => outcome === 'success').length / recent.length;
+  let successes = 0;
+  for (const outcome of recent) if (outcome === 'success') successes += 1;
+  return successes / recent.length;
 }
 
 function refreshFree(entry: AgentEntry): void {

@@ -55,7 +55,7 @@ function forgotAgents(state: State, agentIds: readonly string[], world: World) {
   return [happened(world, { type: 'agents_forgotten', agentIds, blobs })];
 }
 
-function oldest(ids: ReadonlySet<string>, wanted: (id: string) => boolean): string[] {
+function oldest(ids: Iterable<string>, wanted: (id: string) => boolean): string[] {
   const found: string[] = [];
   for (const id of ids) {
     if (found.length === batch || !wanted(id)) break;

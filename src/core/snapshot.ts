@@ -18,14 +18,14 @@ interface Snapshot {
 }
 
 export function snapshot(state: State): string {
-  const { version, swarm, agents, tasks, requests, endedTasks, closedAgents } = state;
+  const { version, swarm, agents, tasks, requests, answeredRequests, endedTasks, closedAgents } = state;
   const content: Snapshot = {
     format: 1,
     version,
     swarm,
     agents: [...agents.values()],
     tasks: [...tasks.values()],
-    requests: [...requests],
+    requests: [...answeredRequests].map((requestId) => [requestId, requests.get(requestId)!]),
     endedTasks: [...endedTasks],
     closedAgents: [...closedAgents],
   };
@@ -38,9 +38,12 @@ export function restore(text: string, limits: Limits): State {
   const state = createState(limits);
   state.version = content.version;
   state.swarm = content.swarm;
-  for (const taskId of content.endedTasks) state.endedTasks.add(taskId);
-  for (const agentId of content.closedAgents) state.closedAgents.add(agentId);
-  for (const [requestId, answered] of content.requests) state.requests.set(requestId, answered);
+  for (const taskId of content.endedTasks) state.endedTasks.push(taskId);
+  for (const agentId of content.closedAgents) state.closedAgents.push(agentId);
+  for (const [requestId, answered] of content.requests) {
+    state.requests.set(requestId, answered);
+    state.answeredRequests.push(requestId);
+  }
   for (const agent of content.agents) {
     state.agents.set(agent.id, agent);
     refreshAgent(state, agent);

@@ -5,6 +5,7 @@
  * which are derived from the records and can be rebuilt from them at any time (`index.ts`). Only `evolve` changes
  * either. Times are milliseconds since the epoch, durations milliseconds.
  */
+import type { Fifo } from './fifo.ts';
 import type { Indexes } from './index.ts';
 import type { Json, JsonObject } from './json.ts';
 import type { Limits } from './limits.ts';
@@ -19,11 +20,11 @@ export interface State {
   swarm: Swarm | null;
   readonly agents: Map<string, Agent>;
   readonly tasks: Map<string, Task>;
-  /** In the order in which they were answered, so that the oldest are forgotten first. */
   readonly requests: Map<string, AnsweredRequest>;
-  /** Tasks that have ended, and agents that are closed, in that order: the oldest are forgotten first. */
-  readonly endedTasks: Set<string>;
-  readonly closedAgents: Set<string>;
+  /** What is over, in the order in which it ended: the oldest is forgotten first. */
+  readonly answeredRequests: Fifo<string>;
+  readonly endedTasks: Fifo<string>;
+  readonly closedAgents: Fifo<string>;
   /** Not part of a swarm's history: they decide when timers are due. */
   readonly limits: Limits;
   readonly indexes: Indexes;

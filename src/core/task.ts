@@ -280,19 +280,22 @@ function describeAccepted(state: State, task: Task, now: number): object {
     strategyReason: task.strategyReason,
     assignedAgents: [...assigned.values()],
     orchestrationPlan: {
-      phases: task.phases.map((phase) => ({
-        name: phase.name,
-        agents: agentsOf(phase),
-        estimatedDuration: estimateSeconds(state, phase),
-        dependencies: phase.dependencies,
-        requiredCapabilities: phase.requiredCapabilities,
-        parallelism: phase.parallelism,
-        resultAggregation: phase.rules.aggregation,
-        requiredVotes:
-          phase.rules.aggregation === 'majority_vote' ? requiredVotes(phase.rules, phase.parallelism) : null,
-        maxFailures: maxFailures(phase.rules, phase.parallelism),
-        ...describeWaiting(state, task, phase),
-      })),
+      phases: task.phases.map((phase) => {
+        const waitingFor = whyWaiting(state, task, phase);
+        const planned = {
+          name: phase.name,
+          agents: agentsOf(phase),
+          estimatedDuration: estimateSeconds(state, phase),
+          dependencies: phase.dependencies,
+          requiredCapabilities: phase.requiredCapabilities,
+          parallelism: phase.parallelism,
+          resultAggregation: phase.rules.aggregation,
+          requiredVotes:
+            phase.rules.aggregation === 'majority_vote' ? requiredVotes(phase.rules, phase.parallelism) : null,
+          maxFailures: maxFailures(phase.rules, phase.parallelism),
+        };
+        return waitingFor === null ? planned : { ...planned, waitingFor };
+      }),
     },
     coordination: {
       consensusThreshold: voting.rules.consensusRequired ? voting.rules.consensusThreshold : null,
@@ -307,7 +310,11 @@ function describeAccepted(state: State, task: Task, now: number): object {
 }
 
 function agentsOf(phase: Phase): string[] {
-  return phase.assignments.flatMap(({ work }) => ('agentId' in work && work.agentId !== null ? [work.agentId] : []));
+  const found: string[] = [];
+  for (const { work } of phase.assignments) {
+    if ('agentId' in work && work.agentId !== null) found.push(work.agentId);
+  }
+  return found;
 }
 
 /** Seconds, from what this swarm measured of the types of the phase's agents; null when that is not known. */

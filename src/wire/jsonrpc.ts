@@ -5,7 +5,8 @@
  * - Ids stay JSON text from end to end, so `9007199254740993` and `1.50` come back as they came.
  * - The depth is checked before anything is built. Afterwards the text is parsed once, whatever it holds.
  * - A key `__proto__` is data like any other: `JSON.parse` makes it an own property, and nothing here copies members.
- * - Results are JSON text already: a reply is a concatenation. No encoded line holds a raw newline.
+ * - Results are JSON text already: a reply is a concatenation. No encoded line holds a raw newline, since JSON.stringify
+ *   escapes those within strings and writes none between tokens.
  */
 import { Buffer } from 'node:buffer';
 
@@ -82,8 +83,9 @@ export function parse(text: string, { depthMax, batchMax }: Limits): Message {
   return { kind: 'batch', entries };
 }
 
+/** `resultText`: JSON on one line, as JSON.stringify writes it. */
 export function encodeResult(id: RawId, resultText: string): string {
-  return `{"jsonrpc":"2.0","id":${id},"result":${onOneLine(resultText)}}`;
+  return `{"jsonrpc":"2.0","id":${id},"result":${resultText}}`;
 }
 
 export function encodeError(id: RawId, { code, message, data }: ErrorObject): string {
@@ -102,11 +104,6 @@ export function encodeNotification(method: string, params?: Params): string {
 export function encodeBatch(messages: readonly string[]): string {
   if (messages.length === 0) throw new RangeError('a batch must hold at least one message');
   return `[${messages.join(',')}]`;
-}
-
-/** In valid JSON a raw newline is white space between tokens; inside a string it can only be escaped. */
-function onOneLine(json: string): string {
-  return json.includes('\n') ? json.replaceAll('\n', ' ') : json;
 }
 
 function interpret(value: unknown, text: string, idAt: number): BatchEntry {

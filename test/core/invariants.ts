@@ -11,13 +11,16 @@ export function assertInvariants(state: State): void {
   const { swarm, indexes } = state;
   if (swarm === null) return;
 
+  const endedTasks = new Set(state.endedTasks);
+  const closedAgents = new Set(state.closedAgents);
+  assert.deepEqual([...state.answeredRequests], [...state.requests.keys()]);
   let liveTasks = 0;
   const timers = new Set<string>();
   const work = new Map<string, Set<string>>();
   for (const task of state.tasks.values()) {
     const ended = task.endedAt !== null;
     if (!ended) liveTasks += 1;
-    assert.equal(state.endedTasks.has(task.id), ended, `${task.id} is listed as ended exactly when it has`);
+    assert.equal(endedTasks.has(task.id), ended, `${task.id} is listed as ended exactly when it has`);
     assert.equal(['completed', 'failed', 'cancelled'].includes(task.status), ended);
     if (!ended && task.deadlineAt !== null) timers.add(task.id);
     if (!ended)
@@ -84,7 +87,7 @@ export function assertInvariants(state: State): void {
   for (const agent of state.agents.values()) {
     const closed = agentClosedAt(agent) !== null;
     if (!closed) liveAgents += 1;
-    assert.equal(state.closedAgents.has(agent.id), closed);
+    assert.equal(closedAgents.has(agent.id), closed);
     const { life } = agent;
     if (life.status === 'offline' || (life.status === 'spawning' && life.until !== null)) timers.add(agent.id);
     const held = work.get(agent.id) ?? new Set();
