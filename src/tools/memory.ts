@@ -30,14 +30,13 @@ export const memoryStore: Handler<MemoryStoreArguments> = async (call) => {
     ...(requestId !== undefined && { requestId }),
   });
   if (isRefusal(stored)) return stored;
-  return {
-    ...at,
+  return Object.assign(at, {
     stored: true,
     version: stored.version,
     storedAt: iso(stored.storedAt),
     expiresAt: isoOrNull(stored.expiresAt),
     ttl: ttl ?? null,
-  };
+  });
 };
 
 export const memoryRetrieve: Handler<MemoryRetrieveArguments> = async (call) => {
@@ -47,15 +46,14 @@ export const memoryRetrieve: Handler<MemoryRetrieveArguments> = async (call) => 
   if (entry === null)
     return { ...at, found: false, value: null, version: null, storedAt: null, expiresAt: null, ttl: null };
   if (isRefusal(entry)) return entry;
-  return {
-    ...at,
+  return Object.assign(at, {
     found: true,
     value: JSON.parse(entry.value) as unknown,
     version: entry.version,
     storedAt: iso(entry.storedAt),
     expiresAt: isoOrNull(entry.expiresAt),
     ttl: entry.expiresAt === null ? null : Math.max(0, entry.expiresAt - call.services.now()) / 1000,
-  };
+  });
 };
 
 export const memoryList: Handler<MemoryListArguments> = async (call) => {

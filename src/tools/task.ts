@@ -33,7 +33,7 @@ export const taskOrchestrate: Handler<TaskOrchestrateArguments> = async (call) =
   const answer = await services.coordinator.submit(swarmId, withRequestId({ type: 'task_orchestrate', task }, args));
   if (isRefusal(answer)) return answer;
   const { active, most } = services.connections();
-  return { ...answer, mcpConnections: { active, poolUtilization: active / most } };
+  return Object.assign({}, answer, { mcpConnections: { active, poolUtilization: active / most } });
 };
 
 function taskRequest(args: TaskOrchestrateArguments, defaults: Services['defaults']): TaskRequest {
