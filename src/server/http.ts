@@ -1,6 +1,6 @@
 /** HTTP: `/health`, for whoever keeps containers running. */
 import { createServer, type OutgoingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { listening } from './listening.ts';
 
 export interface Health {
   /** ok and degraded are served with 200, failing with 503. */
@@ -14,6 +14,7 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
+/** @throws when the address cannot be listened on. */
 export async function listenHttp(options: {
   readonly host: string;
   readonly port: number;
@@ -33,15 +34,12 @@ export async function listenHttp(options: {
     const health = options.health();
     reply(health.status === 'failing' ? 503 : 200, health);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host: options.host, port: options.port }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  const { address, port } = await listening(
+    server,
+    { host: options.host, port: options.port },
+    '--bind (MCP_BIND) or --http-port (MCP_HTTP_PORT)',
+  );
   server.on('error', options.onError);
-  const { address, port } = server.address() as AddressInfo;
   return {
     host: address,
     port,

@@ -1,10 +1,11 @@
 /** The TCP listener: accepts connections up to a number, and closes them all at the end. */
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import type { Log } from '../observe/log.ts';
 import { encodeError } from '../wire/jsonrpc.ts';
 import type { Dispatcher } from './dispatch.ts';
 import { drain } from './drain.ts';
 import type { ConnectionLimits } from './limits.ts';
+import { listening } from './listening.ts';
 import { Session } from './session.ts';
 
 export interface TcpServer {
@@ -57,15 +58,12 @@ export async function listenTcp(options: TcpOptions): Promise<TcpServer> {
       own.debug({ seconds: (now() - since) / 1000 }, 'disconnected');
     });
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host: options.host, port: options.port, backlog }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  const { address, port } = await listening(
+    server,
+    { host: options.host, port: options.port, backlog },
+    '--bind (MCP_BIND) or --port (MCP_TCP_PORT)',
+  );
   server.on('error', (error) => log.error({ err: error }, 'listener failed'));
-  const { address, port } = server.address() as AddressInfo;
   return {
     host: address,
     port,
