@@ -103,6 +103,7 @@ export async function serve(
       swarmConcurrency: config.swarmConcurrency,
       batchMax: 10_000,
       snapshotEvents: 10_000,
+      snapshotEventsPerRecord: 16,
       historyEvents: 10_000,
       swarmsMax,
     },

@@ -29,8 +29,10 @@ export interface QueueLimits {
   readonly swarmConcurrency: number;
   /** Commands of one commit. */
   readonly batchMax: number;
-  /** Events between snapshots, at least; a large state waits for more of them. */
+  /** Events between snapshots, at least. */
   readonly snapshotEvents: number;
+  /** And for each record of the state: writing a large one then costs a small share of what the events cost. */
+  readonly snapshotEventsPerRecord: number;
   /** Events that stay readable for subscribers after a snapshot. */
   readonly historyEvents: number;
 }
@@ -61,9 +63,6 @@ export interface Summary {
   readonly liveTasks: number;
   readonly version: number;
 }
-
-/** Events between snapshots for each record of the state. Replaying so many takes less time than it took to get there. */
-const snapshotPerRecord = 16;
 
 interface Item {
   readonly command: Command;
@@ -343,11 +342,10 @@ export class SwarmQueue {
     if (state.swarm !== null) this.#summary = summarise(state);
   }
 
-  /** The larger the state, the rarer: writing it then costs a small share of what the events cost. */
   #isSnapshotDue(state: State): boolean {
     const size = state.tasks.size + state.agents.size + state.requests.size;
-    const { snapshotEvents } = this.#context.queueLimits;
-    return state.version - this.#snapshotAt >= Math.max(snapshotEvents, snapshotPerRecord * size);
+    const { snapshotEvents, snapshotEventsPerRecord } = this.#context.queueLimits;
+    return state.version - this.#snapshotAt >= Math.max(snapshotEvents, snapshotEventsPerRecord * size);
   }
 
   /** Of the state at the head. */

@@ -43,6 +43,7 @@ async function coordinatorOn(
       swarmConcurrency: more.swarmConcurrency ?? 0,
       batchMax: 1000,
       snapshotEvents: more.snapshotEvents ?? 1_000_000,
+      snapshotEventsPerRecord: 0,
       historyEvents: more.historyEvents ?? 10,
       swarmsMax: 3,
     },
@@ -189,6 +190,70 @@ describe('commands', () => {
     assert.equal(list.tasks.length, 2, 'a reader of its own may lag behind');
     await two.ask(orchestrate());
     assert.equal((await two.ask({ type: 'task_list', filter: 'all', limit: 10, cursor: null })).tasks.length, 4);
+  });
+
+  test('that were decided on a state that did not come to be are decided again, in order', async () => {
+    const journal = ramJournal<Event>();
+    const other = await withSwarm(journal);
+    const gate = held(journal);
+    const bench = await coordinatorOn(gate.journal, other.clock);
+    const describe = async (description: string): Promise<void> =>
+      bench.ask({ type: 'task_orchestrate', task: { ...taskRequest({}), description } });
+    const first = describe('first');
+    await settle();
+    const second = describe('second');
+    await settle();
+    await other.ask(orchestrate());
+    gate.hold = false;
+    gate.appends[0]!.go();
+    await Promise.all([first, second]);
+    const { tasks } = await bench.ask({ type: 'task_list', filter: 'all', limit: 10, cursor: null });
+    assert.deepEqual(
+      tasks.map((task: any) => task.description),
+      ['second', 'first', taskRequest({}).description],
+    );
+  });
+
+  test('decided while a commit is in flight lose nothing when one of them has a bug', async () => {
+    const gate = held(ramJournal<Event>());
+    gate.hold = false;
+    const bench = await withSwarm(gate.journal);
+    gate.hold = true;
+    const first = bench.ask(orchestrate());
+    await settle();
+    const others = Promise.allSettled([
+      bench.ask(orchestrate()),
+      bench.ask({ type: 'settle_phase', taskId: 'nothing', phase: 'x' }),
+      bench.ask(orchestrate()),
+    ]);
+    await settle();
+    gate.hold = false;
+    gate.appends[0]!.go();
+    await first;
+    assert.deepEqual(
+      (await others).map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled'],
+    );
+    assert.equal((await bench.ask({ type: 'task_list', filter: 'all', limit: 10, cursor: null })).tasks.length, 3);
+  });
+
+  test('decided while a commit is in flight are not in the snapshot of that commit', async () => {
+    const journal = ramJournal<Event>();
+    const gate = held(journal);
+    gate.hold = false;
+    const bench = await withSwarm(gate.journal, undefined, { snapshotEvents: 2 });
+    gate.hold = true;
+    const first = bench.ask(orchestrate());
+    await settle();
+    const second = bench.ask(orchestrate());
+    await settle();
+    gate.appends[0]!.go();
+    await first;
+    const { head, state } = (await journal.latestSnapshot(bench.swarmId))!;
+    assert.deepEqual([head.version, JSON.parse(state).version, JSON.parse(state).tasks.length], [2, 2, 1]);
+    gate.hold = false;
+    gate.appends[1]!.go();
+    await second;
   });
 
   test('with a bug fail alone', async () => {
@@ -349,6 +414,8 @@ describe('a restart', () => {
       await before.ask({ type: 'agent_message', from: null, to: agentId, message: 'kept', replyTo: null });
       const status = await before.ask({ type: 'swarm_status', topology: false, performance: false });
       before.coordinator.close();
+      const snapshot = await journal.latestSnapshot(before.swarmId);
+      assert.equal(snapshot !== undefined, snapshotEvents === 5);
 
       const after = await coordinatorOn(journal, before.clock, { snapshotEvents });
       const found = await after.ask({ type: 'swarm_status', topology: false, performance: false });
