@@ -76,7 +76,7 @@ export type LeaseToken = string;
  */
 export type Priority = 'critical' | 'high' | 'normal' | 'medium' | 'low';
 /**
- * How a task without phases is planned. This version has parallel (one phase, several agents, blind to each other) and adaptive (the default: parallel when consensus or parallelism asks for it, else one agent); the others are refused with unsupported_setting.
+ * How a task without phases is planned. parallel: one phase, several agents, blind to each other. sequential: one phase for each required capability, in the given order; with fewer than two of them, parallelism passes; each sees the results before it. balanced: one assignment for each of the task's items, taken by whoever is least loaded. adaptive (the default): balanced when items are given, parallel when consensus or parallelism asks for it, else one agent.
  */
 export type Strategy = 'parallel' | 'sequential' | 'balanced' | 'adaptive';
 /**
@@ -706,7 +706,7 @@ export interface SwarmInitArguments {
      */
     consensusThreshold?: number;
     /**
-     * Of tasks that name none; adaptive when absent. This version has parallel and adaptive; the others are refused with unsupported_setting.
+     * Of tasks that name none; adaptive when absent.
      */
     strategy?: 'parallel' | 'sequential' | 'balanced' | 'adaptive';
   };
@@ -1209,6 +1209,10 @@ export interface TaskNextResult {
      */
     input: unknown;
     /**
+     * The part of the work that this assignment is for, where the task has items.
+     */
+    item?: unknown;
+    /**
      * Results of the phases that this one depends on, by name.
      */
     dependencies: {};
@@ -1249,6 +1253,22 @@ export interface TaskOrchestrateArguments {
          * Any JSON value, given to the agents as it is.
          */
         input?: unknown;
+        /**
+         * Parts of the work, for the strategy balanced: an assignment for each, with the part as its `item`. The result is the list of their results in this order, with null for what failed.
+         *
+         * @minItems 1
+         * @maxItems 1000
+         *
+         * Items: Any JSON value.
+         */
+        items?: [
+          {
+            [k: string]: unknown;
+          },
+          ...{
+            [k: string]: unknown;
+          }[],
+        ];
         requiredCapabilities?: RequiredCapabilities;
         /**
          * Only agents of this type may claim it.
@@ -1283,7 +1303,7 @@ export interface TaskOrchestrateArguments {
    */
   priority?: 'critical' | 'high' | 'normal' | 'medium' | 'low';
   /**
-   * How a task without phases is planned. This version has parallel (one phase, several agents, blind to each other) and adaptive (the default: parallel when consensus or parallelism asks for it, else one agent); the others are refused with unsupported_setting.
+   * How a task without phases is planned. parallel: one phase, several agents, blind to each other. sequential: one phase for each required capability, in the given order; with fewer than two of them, parallelism passes; each sees the results before it. balanced: one assignment for each of the task's items, taken by whoever is least loaded. adaptive (the default): balanced when items are given, parallel when consensus or parallelism asks for it, else one agent.
    */
   strategy?: 'parallel' | 'sequential' | 'balanced' | 'adaptive';
   /**
@@ -1358,6 +1378,12 @@ export interface PhaseRequest {
    * Any JSON value, given to the agents as it is; the task's input when absent.
    */
   input?: unknown;
+  /**
+   * JSON pointers by the name of a dependency: instead of its whole result only that part is given, null where there is nothing.
+   */
+  select?: {
+    [k: string]: string;
+  };
 }
 export interface TaskOrchestrateResult {
   taskId: string;
@@ -1365,9 +1391,9 @@ export interface TaskOrchestrateResult {
   status: TaskState;
   reason: string | null;
   /**
-   * given_phases: as they were given. parallel: one phase of several assignments. single: one phase of one.
+   * given_phases: as they were given. parallel: one phase of several assignments. sequential: one phase after the other. balanced: one phase with an assignment for each item. single: one phase of one.
    */
-  resolvedStrategy: 'given_phases' | 'parallel' | 'single';
+  resolvedStrategy: 'given_phases' | 'parallel' | 'sequential' | 'balanced' | 'single';
   /**
    * Why it was planned like this.
    */

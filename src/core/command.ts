@@ -32,6 +32,7 @@ export interface PhaseRequest {
   readonly aggregation: Aggregation | null;
   readonly timeoutMs: number | null;
   readonly input: Json | undefined;
+  readonly select: Readonly<Record<string, string>> | null;
 }
 
 export interface TaskRequest {
@@ -39,6 +40,7 @@ export interface TaskRequest {
   readonly priority: Priority;
   readonly strategy: Strategy | null;
   readonly input: Json | undefined;
+  readonly items: readonly Json[] | null;
   readonly requiredCapabilities: readonly string[];
   readonly agentType: string | null;
   readonly parallelism: number | null;

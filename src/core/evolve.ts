@@ -4,7 +4,7 @@
  * It takes events at their word: whether they were right was decided before they were recorded. What it keeps up by
  * itself is what follows without a choice, such as a phase's open assignments ending with the phase.
  */
-import { eventVersions, UnknownEvent, type Event, type EventBody, type EventType } from './event.ts';
+import { eventVersions, UnknownEvent, type Event, type EventBody, type EventType, type PhasePlan } from './event.ts';
 import { createFifo, type Fifo } from './fifo.ts';
 import {
   agentClosedAt,
@@ -199,23 +199,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       deadlineAt: event.deadlineAt,
       startedAt: null,
       endedAt: null,
-      phases: event.phases.map((plan) => ({
-        name: plan.name,
-        description: plan.description,
-        dependencies: plan.dependencies,
-        requiredCapabilities: plan.requiredCapabilities,
-        agentType: plan.agentType,
-        parallelism: plan.parallelism,
-        rules: plan.rules,
-        timeoutMs: plan.timeoutMs,
-        input: plan.input,
-        status: 'waiting',
-        reason: null,
-        assignments: [],
-        outcome: null,
-        openedAt: null,
-        endedAt: null,
-      })),
+      phases: event.phases.map(plannedPhase),
     };
     state.tasks.set(task.id, task);
     refreshTask(state, task);
@@ -390,6 +374,11 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
 };
 
 // ---- what follows without a choice
+
+function plannedPhase(plan: PhasePlan): Phase {
+  const planned = { status: 'waiting', reason: null, assignments: [], outcome: null, openedAt: null, endedAt: null };
+  return Object.assign(planned as Pick<Phase, keyof typeof planned>, plan);
+}
 
 function openPhase(state: State, task: Task, phase: Phase, at: number): void {
   phase.status = 'running';

@@ -46,7 +46,9 @@ function whyUnclaimed(state: State, phase: Phase, { work, failures, lastError }:
   if (joined.length === 0)
     return `no capable agent is connected: ${capable.map(({ id, life }) => `${id} is ${life.status}`).join(', ')}`;
   const others = joined.filter(
-    (agent) => !phase.assignments.some((of) => 'agentId' in of.work && of.work.agentId === agent.id),
+    (agent) =>
+      phase.items !== undefined ||
+      !phase.assignments.some((of) => 'agentId' in of.work && of.work.agentId === agent.id),
   );
   if (others.length === 0) {
     return `needs ${phase.parallelism} distinct capable agents; ${joined.length === 1 ? 'there is one' : `there are ${joined.length}`}`;

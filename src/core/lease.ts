@@ -32,7 +32,7 @@ import {
   type Usage,
 } from './state.ts';
 import { roleOf } from './plan.ts';
-import { winningResult } from './vote.ts';
+import { partOf, winningResult } from './vote.ts';
 
 // ---- offering
 
@@ -60,9 +60,9 @@ export const place: Rule<'place'> = (state, { assignmentId }, world) => {
   };
 };
 
-/** The assignments of a phase are for distinct agents: whoever has, or has done, one of them takes no other. */
+/** Copies are for distinct agents: whoever has, or has done, one of them takes no other. */
 function mayTake(agent: Agent, phase: Phase): boolean {
-  if (phase.parallelism === 1) return true;
+  if (phase.parallelism === 1 || phase.items !== undefined) return true;
   return phase.assignments.every(({ work }) => !('agentId' in work) || work.agentId !== agent.id);
 }
 
@@ -169,18 +169,25 @@ function describeClaim(
     description: phase.description ?? task.description,
     taskDescription: task.description,
     input: input === null ? null : show(input),
-    dependencies: Object.fromEntries(
-      phase.dependencies.map((name) => [
-        name,
-        winningResult(
-          task.phases.find((of) => of.name === name)!,
-          show,
-        ),
-      ]),
-    ),
+    ...(phase.items !== undefined && { item: show(phase.items[phase.assignments.indexOf(assignment)]!) }),
+    dependencies: resultsOf(task, phase, show),
     timeoutMs: timeoutOf(agent, phase),
     requiredCapabilities: phase.requiredCapabilities,
   };
+}
+
+/** What the phases before it hand on to a phase. */
+function resultsOf(task: Task, phase: Phase, show: Show): Record<string, unknown> {
+  return Object.fromEntries(
+    phase.dependencies.map((name) => {
+      const result = winningResult(
+        task.phases.find((of) => of.name === name)!,
+        show,
+      );
+      const pointer = phase.select?.[name];
+      return [name, pointer === undefined ? result : partOf(result, pointer)];
+    }),
+  );
 }
 
 // ---- holding

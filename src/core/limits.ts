@@ -9,6 +9,8 @@ export interface Limits {
   readonly liveTasksMax: number;
   readonly phasesMax: number;
   readonly parallelismMax: number;
+  /** Elements of a task's `items`. */
+  readonly itemsMax: number;
   readonly inboxMessagesMax: number;
   /** An agent that was offered work has this long to claim it before it goes to others. */
   readonly offerMs: number;
@@ -41,6 +43,7 @@ export const defaultLimits: Limits = {
   liveTasksMax: 1_000_000,
   phasesMax: 100,
   parallelismMax: 100,
+  itemsMax: 1_000,
   inboxMessagesMax: 1_000,
   offerMs: 5_000,
   leaseMs: 60_000,

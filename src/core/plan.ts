@@ -2,7 +2,8 @@
  * Planning: a task request becomes phases, whatever form it came in.
  *
  * Given phases are used as they are. Else the strategy plans: `parallel` is one phase of several assignments on distinct
- * agents; `adaptive` decides by what is asked for, and says why.
+ * agents; `sequential` is one phase after the other; `balanced` has an assignment for each item; `adaptive` decides by what
+ * is asked for, and says why.
  */
 import type { PhaseRequest, TaskRequest } from './command.ts';
 import type { PhasePlan } from './event.ts';
@@ -32,20 +33,12 @@ export function planTask(state: State, request: TaskRequest, world: World): Plan
       phases: request.phases.map((phase) => planPhase(state, request, phase, world)),
     });
   }
-  const [resolvedStrategy, parallelism, strategyReason] = resolve(strategy, request);
-  const whole: PhaseRequest = {
-    name: 'work',
-    description: null,
-    dependencies: [],
-    requiredCapabilities: null,
-    agentType: null,
-    parallelism,
-    aggregation: null,
-    timeoutMs: null,
-    input: undefined,
-  };
-  const phases = [planPhase(state, request, whole, world)];
-  return withEffect(request, { strategy, resolvedStrategy, strategyReason, phases });
+  const { resolvedStrategy, strategyReason, phases } = resolve(strategy, request);
+  if (phases.length > state.limits.phasesMax) {
+    return refuse('invalid_graph', `${phases.length} passes are asked for; the most is ${state.limits.phasesMax}`);
+  }
+  const planned = phases.map((phase) => planPhase(state, request, phase, world));
+  return withEffect(request, { strategy, resolvedStrategy, strategyReason, phases: planned });
 }
 
 /** A setting that no phase of the plan would heed is refused, with what it needs. */
@@ -59,22 +52,96 @@ function withEffect(request: TaskRequest, plan: Plan): Plan | Refusal {
   if (request.consensusThreshold !== null && !request.consensusRequired) {
     return unheeded('consensusThreshold', 'consensusRequired');
   }
+  if (request.items !== null) {
+    if (plan.resolvedStrategy !== 'balanced')
+      return unheeded('items', 'the strategy balanced, or adaptive without phases');
+    if (request.consensusRequired) return unheeded('consensusRequired', 'copies of the same work instead of items');
+    if (request.parallelism !== null) return unheeded('parallelism', 'copies of the same work instead of items');
+    if (request.aggregation !== null && request.aggregation !== 'all') {
+      return unheeded(`resultAggregation ${request.aggregation}`, 'copies of the same work instead of items');
+    }
+  }
   if (request.voteKey !== null && voting.length === 0) return unheeded('voteKey', 'resultAggregation majority_vote');
   return plan;
 }
 
-function resolve(strategy: Strategy, request: TaskRequest): [Task['resolvedStrategy'], number, string] {
-  const { parallelism, consensusRequired } = request;
-  if (strategy === 'parallel') return ['parallel', parallelism ?? defaultVoters, 'asked for'];
-  if (consensusRequired) return ['parallel', parallelism ?? defaultVoters, 'adaptive: consensus needs several agents'];
-  if (parallelism !== null && parallelism > 1)
-    return ['parallel', parallelism, `adaptive: parallelism ${parallelism} was asked for`];
-  return ['single', 1, 'adaptive: one agent, and another only when it fails'];
+type Resolved = Pick<Plan, 'resolvedStrategy' | 'strategyReason'> & { readonly phases: readonly PhaseRequest[] };
+
+function resolve(strategy: Strategy, request: TaskRequest): Resolved {
+  switch (strategy) {
+    case 'parallel':
+      return whole('parallel', request.parallelism ?? defaultVoters, 'asked for');
+    case 'sequential':
+      return { resolvedStrategy: 'sequential', strategyReason: 'asked for', phases: inSequence(request) };
+    case 'balanced':
+      return balanced(request, 'asked for');
+    case 'adaptive':
+      return adapt(request);
+  }
 }
+
+function adapt(request: TaskRequest): Resolved {
+  const { parallelism, consensusRequired, items } = request;
+  if (items !== null) return balanced(request, 'adaptive: items were given');
+  if (consensusRequired)
+    return whole('parallel', parallelism ?? defaultVoters, 'adaptive: consensus needs several agents');
+  if (parallelism !== null && parallelism > 1) {
+    return whole('parallel', parallelism, `adaptive: parallelism ${parallelism} was asked for`);
+  }
+  return whole('single', 1, 'adaptive: one agent, and another only when it fails');
+}
+
+/** One phase for all of it. */
+function whole(resolvedStrategy: Plan['resolvedStrategy'], parallelism: number, strategyReason: string): Resolved {
+  return { resolvedStrategy, strategyReason, phases: [{ ...blank, parallelism }] };
+}
+
+function balanced({ items }: TaskRequest, strategyReason: string): Resolved {
+  return whole(
+    'balanced',
+    items?.length ?? 1,
+    items === null ? `${strategyReason}, and no items: one unit` : strategyReason,
+  );
+}
+
+/** A phase for each required capability; with fewer than two, passes. Each is given the results of all before it. */
+function inSequence({ requiredCapabilities, parallelism }: TaskRequest): readonly PhaseRequest[] {
+  const names =
+    requiredCapabilities.length >= 2
+      ? requiredCapabilities.map(
+          (capability, index) => [`${index + 1}-${plainName(capability)}`, [capability]] as const,
+        )
+      : Array.from({ length: parallelism ?? 1 }, (_, index) => [`pass-${index + 1}`, null] as const);
+  return names.map(([name, capabilities], index) => ({
+    ...blank,
+    name,
+    dependencies: names.slice(0, index).map(([earlier]) => earlier),
+    requiredCapabilities: capabilities,
+    parallelism: capabilities === null ? 1 : parallelism,
+  }));
+}
+
+/** Names of phases have fewer characters than those of capabilities. */
+function plainName(capability: string): string {
+  return capability.replace(/[^A-Za-z0-9_.-]/g, '_').slice(0, 50);
+}
+
+const blank: PhaseRequest = {
+  name: 'work',
+  description: null,
+  dependencies: [],
+  requiredCapabilities: null,
+  agentType: null,
+  parallelism: null,
+  aggregation: null,
+  timeoutMs: null,
+  input: undefined,
+  select: null,
+};
 
 function planPhase(state: State, task: TaskRequest, phase: PhaseRequest, world: World): PhasePlan {
   const parallelism = phase.parallelism ?? task.parallelism ?? 1;
-  return {
+  const planned: PhasePlan = {
     name: phase.name,
     description: phase.description,
     dependencies: phase.dependencies,
@@ -85,11 +152,20 @@ function planPhase(state: State, task: TaskRequest, phase: PhaseRequest, world: 
     timeoutMs: phase.timeoutMs ?? task.timeoutMs,
     input: phase.input === undefined ? null : world.keep(phase.input),
   };
+  if (task.items !== null) Object.assign(planned, { items: task.items.map((item) => world.keep(item)) });
+  if (phase.select !== null) Object.assign(planned, { select: phase.select });
+  return planned;
 }
 
 function voteRules(state: State, task: TaskRequest, asked: Aggregation | null, parallelism: number): VoteRules {
   const votes = parallelism > 1 && task.consensusRequired;
-  const aggregation = asked ?? (parallelism === 1 ? 'first' : (task.aggregation ?? (votes ? 'majority_vote' : 'all')));
+  const aggregation =
+    asked ??
+    (task.items !== null
+      ? 'all'
+      : parallelism === 1
+        ? 'first'
+        : (task.aggregation ?? (votes ? 'majority_vote' : 'all')));
   return {
     aggregation,
     consensusRequired: votes && aggregation === 'majority_vote',
@@ -123,6 +199,16 @@ function refuseGraph(state: State, phases: readonly PhaseRequest[]): Refusal | n
         'invalid_graph',
         `phase ${phase.name} depends on ${missing}, which is not a phase of this task: its phases are ${[...byName.keys()].join(', ')}`,
         { phase: phase.name, dependency: missing },
+      );
+    }
+  }
+  for (const phase of phases) {
+    const stray = Object.keys(phase.select ?? {}).find((name) => !phase.dependencies.includes(name));
+    if (stray !== undefined) {
+      return refuse(
+        'invalid_graph',
+        `phase ${phase.name} selects a part of ${stray}, on which it does not depend: add it to its dependencies`,
+        { phase: phase.name, dependency: stray },
       );
     }
   }

@@ -1,7 +1,7 @@
 /**
  * An event as subscribers see it: without its secrets, with the values of users that are small enough to be in it.
  */
-import type { Event } from './event.ts';
+import type { Event, PhasePlan } from './event.ts';
 
 export interface PublicEvent {
   readonly swarmId: string;
@@ -28,7 +28,11 @@ export function publish(swarmId: string, version: number, event: Event): PublicE
 function showPayloads(name: string, value: unknown): unknown {
   if (name === 'input' || name === 'result' || name === 'body') return shown(value);
   if (name !== 'phases') return value;
-  return (value as readonly { readonly input: unknown }[]).map((phase) => ({ ...phase, input: shown(phase.input) }));
+  return (value as readonly PhasePlan[]).map((phase) => ({
+    ...phase,
+    input: shown(phase.input),
+    ...(phase.items !== undefined && { items: phase.items.map(shown) }),
+  }));
 }
 
 /** A value that lives beside the journal is named by its size; `task_results` has it whole. */

@@ -67,7 +67,7 @@ function oldest(ids: Iterable<string>, wanted: (id: string) => boolean): string[
 function taskBlobs(task: Task): string[] {
   const payloads = [task.input];
   for (const phase of task.phases) {
-    payloads.push(phase.input);
+    payloads.push(phase.input, ...(phase.items ?? []));
     for (const { work } of phase.assignments) if (work.status === 'succeeded') payloads.push(work.result);
   }
   return payloads.flatMap(blobsOf);

@@ -133,7 +133,7 @@ export interface Message {
 
 export type TaskStatus = 'orchestrating' | 'running' | 'waiting' | 'completed' | 'failed' | 'cancelled';
 export type Priority = 'critical' | 'high' | 'normal' | 'low';
-export type Strategy = 'parallel' | 'adaptive';
+export type Strategy = 'parallel' | 'sequential' | 'balanced' | 'adaptive';
 export type Aggregation = 'all' | 'first' | 'majority_vote';
 
 export interface Task {
@@ -142,7 +142,7 @@ export interface Task {
   readonly description: string;
   readonly priority: Priority;
   readonly strategy: Strategy;
-  readonly resolvedStrategy: 'given_phases' | 'parallel' | 'single';
+  readonly resolvedStrategy: 'given_phases' | 'parallel' | 'sequential' | 'balanced' | 'single';
   readonly strategyReason: string;
   status: TaskStatus;
   reason: string | null;
@@ -187,6 +187,10 @@ export interface Phase {
   readonly rules: VoteRules;
   readonly timeoutMs: number;
   readonly input: Payload | null;
+  /** One assignment for each, of which an agent may have several; absent: the assignments are copies, for distinct agents. */
+  readonly items?: readonly Payload[];
+  /** JSON pointers by the name of a dependency: only that part of its result is handed on. */
+  readonly select?: Readonly<Record<string, string>>;
   status: PhaseStatus;
   reason: string | null;
   /** Empty until the phase opens. */

@@ -30,11 +30,19 @@ export function ballotOf(result: Json, vote: Json | undefined, voteKey: string |
   const explicit = vote ?? (isObject(result) ? result['vote'] : undefined);
   if (explicit !== undefined) return { key: ballotKey(explicit), source: 'vote' };
   if (voteKey !== null) {
-    const found: Json | undefined =
-      isObject(result) || Array.isArray(result) ? jsonpointer.get(result, voteKey) : undefined;
+    const found = at(result, voteKey);
     return found === undefined ? null : { key: ballotKey(found), source: 'voteKey' };
   }
   return { key: ballotKey(result), source: typeof result === 'string' ? 'text' : 'json' };
+}
+
+function at(value: Json, pointer: string): Json | undefined {
+  return typeof value === 'object' && value !== null ? jsonpointer.get(value as object, pointer) : undefined;
+}
+
+/** A part of a result, null where there is nothing; worked out when the reply is written and all of it is there. */
+export function partOf(result: unknown, pointer: string): { toJSON(): Json } {
+  return { toJSON: () => at(JSON.parse(JSON.stringify(result)) as Json, pointer) ?? null };
 }
 
 function isObject(value: Json): value is { readonly [key: string]: Json } {
@@ -156,14 +164,15 @@ function votersFor(succeeded: readonly Assignment[], key: string): string[] {
 }
 
 /**
- * A settled phase's result: of `all` with several assignments the list of results in the order of the assignments,
- * else the result of the (first) winner. null when the phase has none.
+ * A settled phase's result: of `all` with several assignments the list of results in the order of the assignments, of
+ * items with null in the place of what failed; else the result of the (first) winner. null when the phase has none.
  */
 export function winningResult(phase: Phase, show: Show): unknown {
   if (phase.outcome === null) return null;
-  const winners = phase.assignments.filter(({ id }) => phase.outcome!.winners.includes(id));
+  const results = phase.assignments.map(({ work }) => (work.status === 'succeeded' ? show(work.result) : null));
+  if (phase.items !== undefined) return results;
   if (phase.rules.aggregation === 'all' && phase.parallelism > 1) {
-    return winners.map(({ work }) => (work.status === 'succeeded' ? show(work.result) : null));
+    return results.filter((_, index) => phase.assignments[index]!.work.status === 'succeeded');
   }
   const winner = phase.assignments.find(({ id }) => id === phase.outcome!.winners[0]);
   return winner?.work.status === 'succeeded' ? show(winner.work.result) : null;

@@ -5,7 +5,7 @@ import { refuse, type Refusal } from '../core/refusal.ts';
 
 const available = {
   topology: ['mesh'],
-  strategy: ['parallel', 'adaptive'],
+  strategy: ['parallel', 'sequential', 'balanced', 'adaptive'],
   resultAggregation: ['all', 'first', 'majority_vote'],
   votingMechanism: ['equal'],
   conflictResolution: ['fail'],

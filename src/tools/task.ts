@@ -46,6 +46,7 @@ function taskRequest(args: TaskOrchestrateArguments, defaults: Services['default
     priority: priority(task.priority ?? args.priority),
     strategy: supported('strategy', task.strategy ?? args.strategy),
     input: task.input as Json | undefined,
+    items: (task.items as Json[] | undefined) ?? null,
     requiredCapabilities: task.requiredCapabilities ?? [],
     agentType: task.agentType ?? null,
     parallelism: task.parallelism ?? null,
@@ -72,6 +73,7 @@ function phaseRequest(phase: PhaseRequest): CorePhaseRequest {
     aggregation: supported('resultAggregation', phase.resultAggregation),
     timeoutMs: phase.timeout === undefined ? null : phase.timeout * 1000,
     input: phase.input as Json | undefined,
+    select: phase.select ?? null,
   };
 }
 

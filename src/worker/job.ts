@@ -18,6 +18,8 @@ export interface Job {
   readonly description: string;
   /** Absent when the task was given none. */
   readonly input?: Json;
+  /** The part of the work that the assignment is for, where the task has items. */
+  readonly item?: Json;
   /** The results of the phases that this one depends on, by name. */
   readonly dependencies: { readonly [phase: string]: Json };
   readonly timeoutMs: number;

@@ -9,7 +9,7 @@ export function stdinText(mode: CommandType['stdin'], job: Job): string {
     case 'prompt':
       return renderPrompt(job);
     case 'input':
-      return job.input === undefined ? '' : rawText(job.input);
+      return job.item !== undefined ? rawText(job.item) : job.input === undefined ? '' : rawText(job.input);
     case 'json':
       return JSON.stringify(job);
     case 'none':
@@ -24,6 +24,7 @@ export function stdinText(mode: CommandType['stdin'], job: Job): string {
 export function renderPrompt(job: Job): string {
   const sections = [job.description];
   if (job.input !== undefined && job.input !== null) sections.push(section('Input', job.input));
+  if (job.item !== undefined) sections.push(section('Item', job.item));
   for (const [phase, result] of Object.entries(job.dependencies)) {
     sections.push(section(`Result of phase ${JSON.stringify(phase)}`, result));
   }

@@ -137,7 +137,7 @@ async function keepAlive(
 
 function jobOf(session: AgentSession, assignment: Assignment): Job {
   const { agentId, swarmId } = session.joined;
-  const { assignmentId, taskId, phase, role, attempt, description, input, dependencies, timeoutMs } = assignment;
+  const { assignmentId, taskId, phase, role, attempt, description, input, item, dependencies, timeoutMs } = assignment;
   return {
     assignmentId,
     taskId,
@@ -150,6 +150,7 @@ function jobOf(session: AgentSession, assignment: Assignment): Job {
     dependencies: dependencies as Job['dependencies'],
     timeoutMs,
     ...(input !== null && { input: input as Json }),
+    ...(item !== undefined && { item: item as Json }),
   };
 }
 

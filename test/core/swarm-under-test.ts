@@ -216,6 +216,7 @@ export function taskRequest(task: Partial<TaskRequest>): TaskRequest {
     priority: 'normal',
     strategy: null,
     input: undefined,
+    items: null,
     requiredCapabilities: [],
     agentType: null,
     parallelism: null,
@@ -246,6 +247,7 @@ export function phase(
     aggregation: null,
     timeoutMs: null,
     input: undefined,
+    select: null,
     ...more,
   };
 }

@@ -52,6 +52,8 @@ test('the input as it is: a string raw, anything else as JSON', () => {
   assert.equal(stdinText('input', { ...job, input: '' }), '');
   assert.equal(stdinText('input', { ...job, input: ['a', 1, null] }), '["a",1,null]');
   assert.equal(stdinText('input', { ...job, input: null }), 'null');
+  assert.equal(stdinText('input', { ...job, item: 'part' }), 'part', 'where there are items, the part that is meant');
+  assert.match(renderPrompt({ ...job, item: ['part'] }), /--- Item ---\n\[\n  "part"\n\]/);
 });
 
 test('the whole assignment, or nothing', () => {
