@@ -86,7 +86,7 @@ export type Strategy = 'parallel' | 'sequential' | 'balanced' | 'adaptive';
  */
 export type RequiredCapabilities = string[];
 /**
- * How the results of several agents become one: all of them in a list; the first success, the others being cancelled; what more than half of the planned voters agree on. weighted_vote, best and ahead_by_k are refused with unsupported_setting in this version.
+ * How the results of several agents become one: all of them in a list; the first success, the others being cancelled; what more than half of the planned voters agree on (majority_vote); the same by the weight of agents (weighted_vote: config.weight of the agent, else the share of the required capabilities that it has, at least 0.25); what leads by aheadBy votes, of which more are taken until it does (ahead_by_k); the best one, chosen by an agent that is no author (best).
  */
 export type ResultAggregation = 'all' | 'first' | 'majority_vote' | 'weighted_vote' | 'best' | 'ahead_by_k';
 /**
@@ -96,13 +96,13 @@ export type Consensus = {
   phase: string;
   reached: boolean;
   /**
-   * Votes of the leading ballot divided by the planned voters.
+   * Weight of the leading ballot divided by that of all planned voters; null where no ballots are counted (best).
    */
-  share: number;
+  share: number | null;
   /**
-   * Equal ballots that were needed.
+   * Equal ballots that were needed; of weighted_vote their weight (without consensus: more than it); of ahead_by_k the lead; null where no ballots are counted (best).
    */
-  required: number;
+  required: number | null;
   /**
    * Voters that were planned; failures and abstentions count against.
    */
@@ -120,7 +120,7 @@ export type Consensus = {
      */
     ballot: string | null;
     /**
-     * vote, voteKey, json or text: where the ballot was taken from.
+     * vote, voteKey, json or text: where the ballot was taken from; choice: a judge chose the assignment that the ballot names.
      */
     source: string | null;
     weight: number;
@@ -128,6 +128,14 @@ export type Consensus = {
      * Version of the event that recorded the ballot.
      */
     version: number | null;
+    /**
+     * 2: of the vote that was taken anew.
+     */
+    round?: number;
+    /**
+     * Of a judge: the assignments that it chose among, in the order in which it saw them.
+     */
+    judges?: string[];
   }[];
 } | null;
 export type TaskStatusResult = TaskDetail | TaskPage;
@@ -173,6 +181,8 @@ export interface Protocol {
   TaskCancelResult: TaskCancelResult;
   TaskCompleteArguments: TaskCompleteArguments;
   TaskCompleteResult: TaskCompleteResult;
+  TaskDecideArguments: TaskDecideArguments;
+  TaskDecideResult: TaskDecideResult;
   TaskFailArguments: TaskFailArguments;
   TaskFailResult: TaskFailResult;
   TaskListArguments: TaskListArguments;
@@ -318,7 +328,7 @@ export interface AgentSpawnArguments {
   requestId?: RequestId;
 }
 /**
- * Configuration for the agent's worker, which gets it when it joins. skein itself reads `capabilities` (added to those of the type), `timeout` (seconds: the longest attempt of this agent) and `maxConcurrent`; everything else is the worker's business.
+ * Configuration for the agent's worker, which gets it when it joins. skein itself reads `capabilities` (added to those of the type), `timeout` (seconds: the longest attempt of this agent), `maxConcurrent` and `weight` (of its ballots); everything else is the worker's business.
  */
 export interface AgentConfig {
   capabilities?: Capabilities;
@@ -330,6 +340,10 @@ export interface AgentConfig {
    * Assignments that the agent holds at once.
    */
   maxConcurrent?: number;
+  /**
+   * What the agent's ballot weighs in a weighted_vote, and its word for expert_priority.
+   */
+  weight?: number;
   [k: string]: unknown;
 }
 export interface AgentSpawnResult {
@@ -1040,6 +1054,28 @@ export interface PhaseState {
     usage?: UsageOut;
   }[];
   /**
+   * A person is to choose: task_decide.
+   */
+  decision?: {
+    /**
+     * Why no rule decided.
+     */
+    reason: string;
+    since: Time;
+    candidates: {
+      assignmentId: string;
+      agentId: string | null;
+      /**
+       * What it says, as it was compared; null where no ballots are counted: see task_results.
+       */
+      ballot: string | null;
+      /**
+       * Of all equal ballots.
+       */
+      weight: number;
+    }[];
+  };
+  /**
    * Why something of this phase is not running, and what would change it.
    */
   waitingFor?: string;
@@ -1089,6 +1125,56 @@ export interface TaskCompleteResult {
   status: 'succeeded';
   taskStatus: TaskState;
   pending: Pending;
+}
+export interface TaskDecideArguments {
+  taskId: TaskId;
+  /**
+   * Swarm, as swarm_init returned it.
+   */
+  swarmId?: string;
+  /**
+   * The phase that waits; needed only when several of the task do.
+   */
+  phase?: string;
+  /**
+   * One copy of a phase's work for one agent: taskId/phase/copy.
+   */
+  choice?: string;
+  /**
+   * Instead of a choice: none of them is good enough.
+   */
+  reject?: true;
+  /**
+   * Of a rejection: why the phase fails.
+   */
+  reason?: string;
+  requestId?: RequestId;
+}
+/**
+ * The task as it is now.
+ */
+export interface TaskDecideResult {
+  taskId: string;
+  swarmId: string;
+  status: TaskState;
+  /**
+   * Why it failed or was cancelled; null otherwise.
+   */
+  reason: string | null;
+  description: string;
+  priority: string;
+  progress: Progress;
+  phases: PhaseState[];
+  createdAt: Time;
+  /**
+   * Of the first claim.
+   */
+  startedAt: Time | null;
+  endedAt: TimeOrNull;
+  /**
+   * It fails then if it has not ended.
+   */
+  deadlineAt: Time | null;
 }
 export interface TaskFailArguments {
   /**
@@ -1332,13 +1418,21 @@ export interface TaskOrchestrateArguments {
      */
     failureThreshold?: number;
     /**
-     * weighted is refused with unsupported_setting in this version.
+     * Whether ballots count alike (equal, the default), or by the weight of their agents (the same as resultAggregation weighted_vote).
      */
     votingMechanism?: 'equal' | 'weighted';
     /**
-     * What happens when no ballot wins. This version has fail; the others are refused with unsupported_setting.
+     * What happens when everybody has been heard and no rule decides. fail (the default): the phase fails. expert_priority: the ballot of the agent with the best capability match, then weight, then a validator, then the oldest. judge: an agent that is no author chooses among the different results. human: the task waits for task_decide. rerun: the vote is taken once more.
      */
     conflictResolution?: 'fail' | 'expert_priority' | 'judge' | 'human' | 'rerun';
+    /**
+     * Of ahead_by_k: votes by which a ballot has to lead the next one; 2 when absent.
+     */
+    aheadBy?: number;
+    /**
+     * Of ahead_by_k: votes that are taken at most, failures included; twice aheadBy and one more when absent.
+     */
+    maxVotes?: number;
   };
   requestId?: RequestId;
 }

@@ -14,6 +14,14 @@ interface AttemptError {
   readonly agentId: string;
 }
 
+type Vote = NonNullable<NonNullable<TaskWaitResult['consensus']>>;
+
+function describeVote({ phase, reached, share, required, planned, decidedBy }: Vote): string {
+  const by = decidedBy === null ? '' : `, decided by ${decidedBy}`;
+  const counted = share === null ? '' : `, share ${share.toFixed(2)}, ${required} of ${planned} needed`;
+  return `vote of ${phase}: ${reached ? 'reached' : 'not reached'}${counted}${by}`;
+}
+
 export class Progress {
   readonly #stream: NodeJS.WriteStream | WriteStream;
   readonly #taskId: string;
@@ -57,9 +65,7 @@ export class Progress {
     for (const vote of task.votes ?? [task.consensus ?? null]) {
       // A phase that never began has no voters.
       if (vote === null || vote.ballots.length === 0) continue;
-      this.#stream.write(
-        `  vote of ${vote.phase}: ${vote.reached ? 'reached' : 'not reached'}, share ${vote.share.toFixed(2)}, ${vote.required} of ${vote.planned} needed\n`,
-      );
+      this.#stream.write(`  ${describeVote(vote)}\n`);
       for (const { agentId, ballot, status } of vote.ballots) {
         this.#stream.write(`    ${this.#nameOf(agentId)}: ${ballot ?? `no ballot (${status})`}\n`);
       }

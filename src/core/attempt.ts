@@ -3,17 +3,21 @@
  */
 import { claimEnded, failAttempt, holding } from './lease.ts';
 import { pendingFor } from './pending.ts';
-import { isRefusal } from './refusal.ts';
+import { choiceOf } from './judging.ts';
+import type { Json } from './json.ts';
+import { isRefusal, type Refusal } from './refusal.ts';
 import { happened, type Rule } from './rule.ts';
 import { findAssignment } from './evolve.ts';
-import { assignmentStatus } from './state.ts';
-import { ballotOf, countsBallots } from './vote.ts';
+import { assignmentStatus, type Assignment, type Ballot, type Phase } from './state.ts';
+import { ballotOf } from './ballot.ts';
+import { countsBallots } from './vote.ts';
 
 export const taskComplete: Rule<'task_complete'> = (state, command, world) => {
   const held = holding(state, command, world.now);
   if (isRefusal(held)) return held;
   const { agent, task, phase, assignment } = held;
-  const ballot = countsBallots(phase) ? ballotOf(command.result, command.vote, phase.rules.voteKey) : null;
+  const ballot = ballotFor(phase, assignment, command.result, command.vote);
+  if (ballot !== null && isRefusal(ballot)) return ballot;
   return {
     events: [
       happened(world, {
@@ -37,6 +41,19 @@ export const taskComplete: Rule<'task_complete'> = (state, command, world) => {
     }),
   };
 };
+
+function ballotFor(
+  phase: Phase,
+  assignment: Assignment,
+  result: Json,
+  vote: Json | undefined,
+): Ballot | null | Refusal {
+  if (assignment.judges !== undefined) {
+    const chosen = choiceOf(phase, assignment, result, vote);
+    return typeof chosen === 'string' ? { key: chosen, source: 'choice' } : chosen;
+  }
+  return countsBallots(phase.rules) ? ballotOf(result, vote, phase.rules.voteKey) : null;
+}
 
 export const taskFail: Rule<'task_fail'> = (state, command, world) => {
   const held = holding(state, command, world.now);

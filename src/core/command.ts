@@ -5,7 +5,16 @@
  * present state is for `decide` to say.
  */
 import type { Json, JsonObject } from './json.ts';
-import type { Agent, Aggregation, Priority, RetryPolicy, Strategy, Topology, Usage } from './state.ts';
+import type {
+  Agent,
+  Aggregation,
+  ConflictResolution,
+  Priority,
+  RetryPolicy,
+  Strategy,
+  Topology,
+  Usage,
+} from './state.ts';
 
 /** Who acts: an agent, fenced by the number of the join that its connection made. */
 export interface Actor {
@@ -50,6 +59,11 @@ export interface TaskRequest {
   readonly consensusThreshold: number | null;
   readonly failureThreshold: number | null;
   readonly voteKey: string | null;
+  readonly votingMechanism: 'equal' | 'weighted' | null;
+  readonly conflictResolution: ConflictResolution | null;
+  /** Of ahead_by_k. */
+  readonly lead: number | null;
+  readonly maxVotes: number | null;
   readonly retry: RetryPolicy;
   readonly timeoutMs: number;
   readonly deadlineMs: number | null;
@@ -86,6 +100,14 @@ export type CommandBody =
   | { readonly type: 'task_wait'; readonly taskId: string }
   | { readonly type: 'task_results'; readonly taskId: string }
   | { readonly type: 'task_cancel'; readonly taskId: string; readonly reason: string | null }
+  | {
+      readonly type: 'task_decide';
+      readonly taskId: string;
+      readonly phase: string | null;
+      /** An assignment whose result is to be the phase's; null: none is good enough. */
+      readonly choice: string | null;
+      readonly reason: string | null;
+    }
   // who works
   | {
       readonly type: 'swarm_join';

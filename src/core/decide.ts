@@ -27,7 +27,8 @@ import { forgetExcess } from './retention.ts';
 import { happened, iso, type Decision, type Effect, type Rule, type Show, type WakeKey, type World } from './rule.ts';
 import type { AnsweredRequest, State } from './state.ts';
 import { recover, swarmDestroy, swarmInit, swarmStatus } from './swarm.ts';
-import { settlePhase, taskCancel, taskList, taskOrchestrate, taskResults, taskStatus, taskWait } from './task.ts';
+import { settlePhase, taskDecide } from './settle.ts';
+import { taskCancel, taskList, taskOrchestrate, taskResults, taskStatus, taskWait } from './task.ts';
 import { timersDue } from './timers.ts';
 
 const rules: { readonly [T in CommandType]: Rule<T> } = {
@@ -47,6 +48,7 @@ const rules: { readonly [T in CommandType]: Rule<T> } = {
   task_wait: taskWait,
   task_results: taskResults,
   task_cancel: taskCancel,
+  task_decide: taskDecide,
   task_next: taskNext,
   task_update: taskUpdate,
   task_complete: taskComplete,

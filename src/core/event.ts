@@ -9,6 +9,7 @@ import type {
   Agent,
   AttemptError,
   Ballot,
+  Judging,
   Outcome,
   Payload,
   Phase,
@@ -93,6 +94,25 @@ export type EventBody =
       readonly agentId: string;
       readonly until: number;
     }
+  /** More copies, because the votes so far do not decide. */
+  | { readonly type: 'assignments_added'; readonly taskId: string; readonly phase: string; readonly count: number }
+  /** The vote is taken anew, by as many copies as at first. */
+  | { readonly type: 'phase_rerun'; readonly taskId: string; readonly phase: string; readonly count: number }
+  /** Two assignments: to choose among the candidates in one order, and in the other. */
+  | {
+      readonly type: 'judging_opened';
+      readonly taskId: string;
+      readonly phase: string;
+      readonly orders: Judging['orders'];
+    }
+  /** A person has to choose. */
+  | {
+      readonly type: 'decision_asked';
+      readonly taskId: string;
+      readonly phase: string;
+      readonly reason: string;
+      readonly candidates: readonly string[];
+    }
   | { readonly type: 'offer_withdrawn'; readonly assignmentId: string; readonly reason: string }
   | { readonly type: 'assignment_ready'; readonly assignmentId: string }
   | {
@@ -103,6 +123,8 @@ export type EventBody =
       readonly leaseToken: string;
       readonly leaseUntil: number;
       readonly timeoutAt: number;
+      /** Of the agent's ballot, where that is not 1. */
+      readonly weight?: number;
     }
   /** Of everything that the agent holds. */
   | { readonly type: 'leases_renewed'; readonly agentId: string; readonly until: number }
@@ -197,6 +219,10 @@ export const eventVersions: Readonly<Record<EventType, number>> = {
   agent_attentive: 1,
   agents_forgotten: 1,
   task_accepted: 1,
+  assignments_added: 1,
+  phase_rerun: 1,
+  judging_opened: 1,
+  decision_asked: 1,
   assignment_offered: 1,
   offer_withdrawn: 1,
   assignment_ready: 1,

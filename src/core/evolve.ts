@@ -210,6 +210,33 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     setWork(state, event.assignmentId, { status: 'offered', agentId: event.agentId, until: event.until });
   },
 
+  assignments_added(state, event) {
+    const task = taskOf(state, event.taskId);
+    const phase = phaseOf(task, event.phase);
+    addAssignments(state, task, phase, event.count, event.at, phase.round === undefined ? {} : { round: phase.round });
+  },
+
+  phase_rerun(state, event) {
+    const task = taskOf(state, event.taskId);
+    const phase = phaseOf(task, event.phase);
+    phase.round = (phase.round ?? 1) + 1;
+    addAssignments(state, task, phase, event.count, event.at, { round: phase.round });
+  },
+
+  judging_opened(state, event) {
+    const task = taskOf(state, event.taskId);
+    const phase = phaseOf(task, event.phase);
+    phase.judging = { orders: event.orders };
+    for (const judges of [0, 1] as const) addAssignments(state, task, phase, 1, event.at, { judges });
+  },
+
+  decision_asked(state, event) {
+    const task = taskOf(state, event.taskId);
+    phaseOf(task, event.phase).asked = { reason: event.reason, candidates: event.candidates, since: event.at };
+    task.status = 'waiting';
+    task.reason = waitsForDecision(event.phase, event.reason);
+  },
+
   offer_withdrawn(state, event) {
     setWork(state, event.assignmentId, { status: 'queued' });
   },
@@ -224,7 +251,9 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     const { task, phase, assignment } = assignmentOf(state, event.assignmentId);
     assignment.attempt = event.attempt;
     task.startedAt ??= event.at;
-    task.status = 'running';
+    if (task.status === 'orchestrating') task.status = 'running';
+    if (event.weight !== undefined) assignment.weight = event.weight;
+    else delete assignment.weight;
     changeWork(state, task, phase, assignment, {
       status: 'claimed',
       agentId: event.agentId,
@@ -383,9 +412,20 @@ function plannedPhase(plan: PhasePlan): Phase {
 function openPhase(state: State, task: Task, phase: Phase, at: number): void {
   phase.status = 'running';
   phase.openedAt = at;
-  for (let copy = 1; copy <= phase.parallelism; copy += 1) {
+  addAssignments(state, task, phase, phase.parallelism, at, {});
+}
+
+function addAssignments(
+  state: State,
+  task: Task,
+  phase: Phase,
+  count: number,
+  at: number,
+  part: Pick<Assignment, 'round' | 'judges'>,
+): void {
+  for (let added = 0; added < count; added += 1) {
     const assignment: Assignment = {
-      id: `${task.id}/${phase.name}/${copy}`,
+      id: `${task.id}/${phase.name}/${phase.assignments.length + 1}`,
       attempt: 0,
       failures: 0,
       releases: 0,
@@ -395,7 +435,7 @@ function openPhase(state: State, task: Task, phase: Phase, at: number): void {
       usage: null,
       work: { status: 'queued' },
     };
-    phase.assignments.push(assignment);
+    phase.assignments.push(Object.assign(assignment, part));
     refreshAssignment(state, task, phase, assignment, null);
   }
 }
@@ -412,6 +452,16 @@ function closePhase(
   phase.reason = reason;
   phase.endedAt = at;
   for (const assignment of phase.assignments) cancelAssignment(state, task, phase, assignment, at);
+  if (phase.asked !== undefined) {
+    delete phase.asked;
+    const next = task.phases.find((of) => of.asked !== undefined);
+    task.status = next === undefined ? 'running' : 'waiting';
+    task.reason = next === undefined ? null : waitsForDecision(next.name, next.asked!.reason);
+  }
+}
+
+function waitsForDecision(phase: string, reason: string): string {
+  return `phase ${phase} waits for a decision: ${reason}`;
 }
 
 function cancelAssignment(state: State, task: Task, phase: Phase, assignment: Assignment, at: number): void {

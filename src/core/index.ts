@@ -310,7 +310,7 @@ function refreshQueued(state: State, task: Task, phase: Phase, assignment: Assig
   const queued = indexes.queued.get(assignment.id);
   const wanted = assignment.work.status === 'queued' || assignment.work.status === 'offered';
   if (wanted && queued === undefined) {
-    const lane = laneOf(state, phase);
+    const lane = laneOf(state, requirementsOf(phase, assignment));
     const rank = assignment.readyAt + prioritySteps[task.priority] * state.limits.priorityAgingMs;
     const added: Queued = { lane, task, phase, assignment, rank, slot: -1 };
     indexes.queued.set(assignment.id, added);
@@ -325,11 +325,20 @@ function refreshQueued(state: State, task: Task, phase: Phase, assignment: Assig
 /** Emptied lanes are kept for the next task of their kind, up to this many lanes in all. */
 const idleLanesMax = 64;
 
-function laneKey(phase: Phase): string {
+type Requirements = Pick<Phase, 'agentType' | 'requiredCapabilities'>;
+
+/** A judge needs not be able to do the work. */
+export function requirementsOf(phase: Phase, { judges }: Assignment): Requirements {
+  return judges === undefined ? phase : ofJudges;
+}
+
+const ofJudges: Requirements = { agentType: null, requiredCapabilities: [] };
+
+function laneKey(phase: Requirements): string {
   return JSON.stringify([phase.agentType, ...[...phase.requiredCapabilities].sort()]);
 }
 
-function laneOf(state: State, phase: Phase): Lane {
+function laneOf(state: State, phase: Requirements): Lane {
   const key = laneKey(phase);
   let lane = state.indexes.lanes.get(key);
   if (lane === undefined) {

@@ -32,7 +32,10 @@ import {
   type Usage,
 } from './state.ts';
 import { roleOf } from './plan.ts';
-import { partOf, winningResult } from './vote.ts';
+import { partOf } from './ballot.ts';
+import { judgesInput, judgesTask, mayJudge } from './judging.ts';
+import { votersOf, winningResult } from './vote.ts';
+import { weightIn } from './weight.ts';
 
 // ---- offering
 
@@ -41,17 +44,19 @@ const candidatesMax = 64;
 
 /**
  * Offers a queued assignment to the best free agent: one that waits for work if there is one, and preferably one that
- * has not failed at it. Without any it stays queued for whoever asks first.
+ * has not failed at it; a judge's to a validator if there is one. Without any it stays queued for whoever asks first.
  */
 export const place: Rule<'place'> = (state, { assignmentId }, world) => {
   const queued = state.indexes.queued.get(assignmentId);
   if (queued === undefined) return {};
   const { phase, assignment } = queued;
-  const isNew = (agent: Agent): boolean => mayTake(agent, phase) && !assignment.triedBy.includes(agent.id);
+  const isNew = (agent: Agent): boolean => mayTake(agent, phase, assignment) && !assignment.triedBy.includes(agent.id);
+  const isValidator = (agent: Agent): boolean => agent.type === 'validator' && isNew(agent);
   const agent =
+    (assignment.judges === undefined ? undefined : bestFreeAgent(queued, isValidator, candidatesMax)) ??
     bestFreeAgent(queued, (candidate) => isNew(candidate) && world.isWaiting(candidate.id), candidatesMax) ??
     bestFreeAgent(queued, isNew, candidatesMax) ??
-    bestFreeAgent(queued, (candidate) => mayTake(candidate, phase), Infinity);
+    bestFreeAgent(queued, (candidate) => mayTake(candidate, phase, assignment), Infinity);
   if (agent === undefined) return {};
   const until = world.now + state.limits.offerMs;
   return {
@@ -61,9 +66,10 @@ export const place: Rule<'place'> = (state, { assignmentId }, world) => {
 };
 
 /** Copies are for distinct agents: whoever has, or has done, one of them takes no other. */
-function mayTake(agent: Agent, phase: Phase): boolean {
-  if (phase.parallelism === 1 || phase.items !== undefined) return true;
-  return phase.assignments.every(({ work }) => !('agentId' in work) || work.agentId !== agent.id);
+export function mayTake(agent: Agent, phase: Phase, assignment: Assignment): boolean {
+  if (assignment.judges !== undefined) return mayJudge(agent, phase);
+  if (phase.items !== undefined || votersOf(phase).length === 1) return true;
+  return votersOf(phase).every(({ work }) => !('agentId' in work) || work.agentId !== agent.id);
 }
 
 /** Takes back what was offered to an agent and not claimed. */
@@ -109,11 +115,19 @@ export const taskNext: Rule<'task_next'> = (state, { actor }, world) => {
       leaseToken: world.secret(),
       leaseUntil: world.now + agent.leaseMs,
       timeoutAt,
+      ...weighed(agent, phase, assignment),
     }),
   );
   if (!agent.attentive) events.push(happened(world, { type: 'agent_attentive', agentId: agent.id, attentive: true }));
   return { events, reply: claimReply(agent.id, assignment.id, world.now) };
 };
+
+/** Where weights count, the claim records what the agent's ballot will weigh. */
+function weighed(agent: Agent, phase: Phase, { judges }: Assignment): { readonly weight?: number } {
+  if (phase.rules.aggregation !== 'weighted_vote' || judges !== undefined) return {};
+  const weight = weightIn(agent, phase);
+  return weight === 1 ? {} : { weight };
+}
 
 function offeredTo(state: State, agent: Agent): { phase: Phase; assignment: Assignment } | undefined {
   return heldBy(state, agent).find(({ assignment }) => assignment.work.status === 'offered');
@@ -126,9 +140,10 @@ function offeredTo(state: State, agent: Agent): { phase: Phase; assignment: Assi
 function takeable(state: State, agent: Agent, world: World): Queued | undefined {
   const entry = state.indexes.agents.get(agent.id)!;
   if (entry.work.size >= agent.maxConcurrent) return undefined;
-  return bestQueuedFor(state, agent, ({ phase, assignment: { work } }) => {
+  return bestQueuedFor(state, agent, ({ phase, assignment }) => {
+    const { work } = assignment;
     if (work.status === 'offered' && world.isWaiting(work.agentId)) return false;
-    return mayTake(agent, phase);
+    return mayTake(agent, phase, assignment);
   });
 }
 
@@ -158,17 +173,23 @@ function describeClaim(
   show: Show,
 ): object {
   const input = phase.input ?? task.input;
+  const description = phase.description ?? task.description;
   return {
     assignmentId: assignment.id,
     taskId: task.id,
     phase: phase.name,
-    role: roleOf(agent),
+    role: assignment.judges === undefined ? roleOf(agent) : 'validator',
     attempt: assignment.attempt,
     leaseToken: claim.leaseToken,
     leaseExpiresAt: iso(claim.leaseUntil),
-    description: phase.description ?? task.description,
+    description: assignment.judges === undefined ? description : `${judgesTask}\n\n${description}`,
     taskDescription: task.description,
-    input: input === null ? null : show(input),
+    input:
+      assignment.judges === undefined
+        ? input === null
+          ? null
+          : show(input)
+        : judgesInput(task, phase, assignment, show),
     ...(phase.items !== undefined && { item: show(phase.items[phase.assignments.indexOf(assignment)]!) }),
     dependencies: resultsOf(task, phase, show),
     timeoutMs: timeoutOf(agent, phase),

@@ -10,6 +10,7 @@ import type { PhasePlan } from './event.ts';
 import { refuse, type Refusal } from './refusal.ts';
 import type { World } from './rule.ts';
 import type { Agent, Aggregation, State, Strategy, Task, VoteRules } from './state.ts';
+import { countsBallots } from './vote.ts';
 
 export interface Plan {
   readonly strategy: Strategy;
@@ -20,6 +21,8 @@ export interface Plan {
 
 /** Voters of a task that asks for consensus and does not say how many. */
 const defaultVoters = 3;
+/** Of ahead_by_k. */
+const defaultLead = 2;
 
 export function planTask(state: State, request: TaskRequest, world: World): Plan | Refusal {
   const strategy = request.strategy ?? state.swarm!.strategy;
@@ -43,11 +46,12 @@ export function planTask(state: State, request: TaskRequest, world: World): Plan
 
 /** A setting that no phase of the plan would heed is refused, with what it needs. */
 function withEffect(request: TaskRequest, plan: Plan): Plan | Refusal {
-  const voting = plan.phases.filter((phase) => phase.rules.aggregation === 'majority_vote');
+  const voting = plan.phases.filter((phase) => countsBallots(phase.rules));
+  const samples = plan.phases.some((phase) => phase.rules.aggregation === 'ahead_by_k');
   const unheeded = (setting: string, needs: string): Refusal =>
     refuse('invalid_arguments', `${setting} has no effect on this task: it needs ${needs}`, { setting });
   if (request.consensusRequired && !voting.some((phase) => phase.rules.consensusRequired)) {
-    return unheeded('consensusRequired', 'resultAggregation majority_vote and a parallelism above 1');
+    return unheeded('consensusRequired', 'resultAggregation majority_vote or weighted_vote and a parallelism above 1');
   }
   if (request.consensusThreshold !== null && !request.consensusRequired) {
     return unheeded('consensusThreshold', 'consensusRequired');
@@ -61,7 +65,28 @@ function withEffect(request: TaskRequest, plan: Plan): Plan | Refusal {
       return unheeded(`resultAggregation ${request.aggregation}`, 'copies of the same work instead of items');
     }
   }
-  if (request.voteKey !== null && voting.length === 0) return unheeded('voteKey', 'resultAggregation majority_vote');
+  if (request.voteKey !== null && voting.length === 0)
+    return unheeded('voteKey', 'a vote: resultAggregation majority_vote');
+  const weighted = voting.some((phase) => phase.rules.aggregation === 'weighted_vote');
+  if (request.votingMechanism === 'weighted' && !weighted) {
+    return unheeded('votingMechanism weighted', 'resultAggregation majority_vote and a parallelism above 1');
+  }
+  if (request.votingMechanism === 'equal' && weighted) {
+    return unheeded('votingMechanism equal', 'resultAggregation majority_vote instead of weighted_vote');
+  }
+  if (request.conflictResolution !== null && request.conflictResolution !== 'fail') {
+    const resolvable = plan.phases.some((phase) => phase.rules.conflictResolution !== undefined);
+    if (!resolvable) return unheeded('conflictResolution', 'a vote, or resultAggregation best');
+  }
+  if ((request.lead !== null || request.maxVotes !== null) && !samples) {
+    return unheeded(request.lead !== null ? 'aheadBy' : 'maxVotes', 'resultAggregation ahead_by_k');
+  }
+  if (request.lead !== null && request.maxVotes !== null && request.maxVotes < request.lead) {
+    return refuse(
+      'invalid_arguments',
+      `maxVotes ${request.maxVotes} is below aheadBy ${request.lead}: no ballot could ever lead by that much`,
+    );
+  }
   return plan;
 }
 
@@ -85,6 +110,7 @@ function adapt(request: TaskRequest): Resolved {
   if (items !== null) return balanced(request, 'adaptive: items were given');
   if (consensusRequired)
     return whole('parallel', parallelism ?? defaultVoters, 'adaptive: consensus needs several agents');
+  if (request.aggregation === 'ahead_by_k') return whole('parallel', 1, 'adaptive: votes are sampled');
   if (parallelism !== null && parallelism > 1) {
     return whole('parallel', parallelism, `adaptive: parallelism ${parallelism} was asked for`);
   }
@@ -140,7 +166,9 @@ const blank: PhaseRequest = {
 };
 
 function planPhase(state: State, task: TaskRequest, phase: PhaseRequest, world: World): PhasePlan {
-  const parallelism = phase.parallelism ?? task.parallelism ?? 1;
+  const samples = (phase.aggregation ?? task.aggregation) === 'ahead_by_k';
+  // Sampling begins with as many as could decide if they all agreed.
+  const parallelism = samples ? (task.lead ?? defaultLead) : (phase.parallelism ?? task.parallelism ?? 1);
   const planned: PhasePlan = {
     name: phase.name,
     description: phase.description,
@@ -158,21 +186,27 @@ function planPhase(state: State, task: TaskRequest, phase: PhaseRequest, world: 
 }
 
 function voteRules(state: State, task: TaskRequest, asked: Aggregation | null, parallelism: number): VoteRules {
-  const votes = parallelism > 1 && task.consensusRequired;
-  const aggregation =
+  const several = parallelism > 1 || asked === 'ahead_by_k' || task.aggregation === 'ahead_by_k';
+  const votes = several && task.consensusRequired;
+  const planned =
     asked ??
-    (task.items !== null
-      ? 'all'
-      : parallelism === 1
-        ? 'first'
-        : (task.aggregation ?? (votes ? 'majority_vote' : 'all')));
-  return {
+    (task.items !== null ? 'all' : !several ? 'first' : (task.aggregation ?? (votes ? 'majority_vote' : 'all')));
+  const aggregation = planned === 'majority_vote' && task.votingMechanism === 'weighted' ? 'weighted_vote' : planned;
+  const counted = aggregation === 'majority_vote' || aggregation === 'weighted_vote';
+  const rules: VoteRules = {
     aggregation,
-    consensusRequired: votes && aggregation === 'majority_vote',
+    consensusRequired: votes && counted,
     consensusThreshold: task.consensusThreshold ?? state.swarm!.consensusThreshold,
     failureThreshold: task.failureThreshold,
     voteKey: task.voteKey,
   };
+  const lead = task.lead ?? defaultLead;
+  if (aggregation === 'ahead_by_k') Object.assign(rules, { lead, maxVotes: task.maxVotes ?? 2 * lead + 1 });
+  const resolution = task.conflictResolution;
+  const mayConflict = countsBallots(rules) || aggregation === 'best';
+  if (resolution !== null && resolution !== 'fail' && mayConflict)
+    Object.assign(rules, { conflictResolution: resolution });
+  return rules;
 }
 
 /** A graph must be small enough, name each phase once, depend on phases that exist, and have no cycle. */

@@ -21,11 +21,13 @@ export const refusalReasons = [
   'task_not_found',
   'task_limit',
   'task_ended',
+  'not_asked',
   'invalid_graph',
   'unsupported_setting',
   // leases
   'assignment_not_found',
   'lease_lost',
+  'answer_invalid',
   // messages
   'inbox_full',
   // memory

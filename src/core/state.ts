@@ -134,7 +134,8 @@ export interface Message {
 export type TaskStatus = 'orchestrating' | 'running' | 'waiting' | 'completed' | 'failed' | 'cancelled';
 export type Priority = 'critical' | 'high' | 'normal' | 'low';
 export type Strategy = 'parallel' | 'sequential' | 'balanced' | 'adaptive';
-export type Aggregation = 'all' | 'first' | 'majority_vote';
+export type Aggregation = 'all' | 'first' | 'majority_vote' | 'weighted_vote' | 'ahead_by_k' | 'best';
+export type ConflictResolution = 'fail' | 'expert_priority' | 'judge' | 'human' | 'rerun';
 
 export interface Task {
   readonly id: string;
@@ -174,6 +175,11 @@ export interface VoteRules {
   readonly failureThreshold: number | null;
   /** JSON pointer into a result to what is voted on; null: the whole result. */
   readonly voteKey: string | null;
+  /** What happens when everybody has been heard and no rule decides; absent: the phase fails. */
+  readonly conflictResolution?: Exclude<ConflictResolution, 'fail'>;
+  /** Of ahead_by_k: by how much a ballot has to lead, and how many votes are taken at most. */
+  readonly lead?: number;
+  readonly maxVotes?: number;
 }
 
 export interface Phase {
@@ -193,11 +199,30 @@ export interface Phase {
   readonly select?: Readonly<Record<string, string>>;
   status: PhaseStatus;
   reason: string | null;
-  /** Empty until the phase opens. */
+  /** Empty until the phase opens; those of later rounds, and the judges, come after the first ones. */
   assignments: Assignment[];
+  /** Counts the votes that are taken anew after a conflict; absent: the first. */
+  round?: number;
+  /** Present once a judge has been asked to choose. */
+  judging?: Judging;
+  /** Present while a person is asked to choose. */
+  asked?: Asked;
   outcome: Outcome | null;
   openedAt: number | null;
   endedAt: number | null;
+}
+
+/** A choice among candidates, which a judge sees without their authors, in one order and in another. */
+export interface Judging {
+  /** Assignments whose results are to be judged, in each order. */
+  readonly orders: readonly [readonly string[], readonly string[]];
+}
+
+export interface Asked {
+  /** Why no rule decided. */
+  readonly reason: string;
+  readonly candidates: readonly string[];
+  readonly since: number;
 }
 
 /** What a settled phase hands on. `winners` are the assignments whose results are its result. */
@@ -220,6 +245,12 @@ export interface Assignment {
   triedBy: string[];
   lastError: AttemptError | null;
   usage: Usage | null;
+  /** Of its ballot: that of the agent that claimed it last; absent: 1. */
+  weight?: number;
+  /** Of the vote that it belongs to; absent: the first. */
+  round?: number;
+  /** Of a judge: which of the two orders it sees. */
+  judges?: 0 | 1;
   work: Work;
 }
 
@@ -290,7 +321,7 @@ export interface Usage {
 /** The comparable part of a result; ballots with the same key agree. */
 export interface Ballot {
   readonly key: string;
-  readonly source: 'vote' | 'voteKey' | 'json' | 'text';
+  readonly source: 'vote' | 'voteKey' | 'json' | 'text' | 'choice';
 }
 
 // ---- requests

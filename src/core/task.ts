@@ -4,14 +4,13 @@
  *     orchestrating ──first claim──> running ──all phases settled──> completed | failed
  *           └──────── task_cancel, deadline, swarm_destroy ────────> cancelled | failed
  */
-import type { Command } from './command.ts';
 import { refuse, isRefusal, type Refusal } from './refusal.ts';
-import { happened, iso, isoOrNull, type Decision, type Effect, type Rule, type Show, type World } from './rule.ts';
-import { assignmentStatus, hasEnded, measuredType, type Phase, type State, type Task } from './state.ts';
+import { happened, iso, isoOrNull, type Decision, type Rule, type Show, type World } from './rule.ts';
+import { assignmentStatus, hasEnded, measuredType, type Asked, type Phase, type State, type Task } from './state.ts';
 import { whyWaiting } from './explain.ts';
 import { planTask, roleOf } from './plan.ts';
-import { describeConsensus, judge, maxFailures, requiredVotes, winningResult } from './vote.ts';
-import { claimEnded } from './lease.ts';
+import { openClaims, placements } from './settle.ts';
+import { countsBallots, describeConsensus, maxFailures, requiredVotes, tally, winningResult } from './vote.ts';
 
 export const taskOrchestrate: Rule<'task_orchestrate'> = (state, { task: request }, world) => {
   if (state.indexes.liveTasks >= state.limits.liveTasksMax) {
@@ -42,115 +41,12 @@ export const taskOrchestrate: Rule<'task_orchestrate'> = (state, { task: request
         opens,
       }),
     ],
-    then: opens.flatMap((name) =>
-      placements(
-        taskId,
-        plan.phases.find((phase) => phase.name === name)!,
-      ),
-    ),
+    then: plan.phases
+      .filter(({ name }) => opens.includes(name))
+      .flatMap(({ name, parallelism }) => placements(taskId, name, 1, parallelism)),
     reply: (after) => describeAccepted(after, after.tasks.get(taskId)!, world.now),
   };
 };
-
-function placements(taskId: string, phase: { readonly name: string; readonly parallelism: number }): Command[] {
-  return Array.from({ length: phase.parallelism }, (_, index) => ({
-    type: 'place',
-    assignmentId: `${taskId}/${phase.name}/${index + 1}`,
-  }));
-}
-
-/** Follows every end of an assignment: settles its phase if that can be, and what depends on it, and the task. */
-export const settlePhase: Rule<'settle_phase'> = (state, command, world) => {
-  const task = state.tasks.get(command.taskId)!;
-  const phase = task.phases.find((candidate) => candidate.name === command.phase)!;
-  if (phase.status !== 'running') return {};
-  const verdict = judge(phase);
-  if (!verdict.settled) return {};
-
-  const events = [];
-  const then: Command[] = [];
-  const settled = new Map<string, Phase['status']>(task.phases.map((of) => [of.name, of.status]));
-  if (verdict.succeeded) {
-    settled.set(phase.name, 'succeeded');
-    const opened = task.phases.filter(
-      (of) => of.status === 'waiting' && of.dependencies.every((name) => settled.get(name) === 'succeeded'),
-    );
-    events.push(
-      happened(world, {
-        type: 'phase_settled',
-        taskId: task.id,
-        phase: phase.name,
-        status: 'succeeded',
-        reason: null,
-        outcome: verdict.outcome,
-        opens: opened.map((of) => of.name),
-      }),
-    );
-    for (const of of opened) {
-      settled.set(of.name, 'running');
-      then.push(...placements(task.id, of));
-    }
-  } else {
-    settled.set(phase.name, 'failed');
-    const { reason, outcome } = verdict;
-    events.push(
-      happened(world, {
-        type: 'phase_settled',
-        taskId: task.id,
-        phase: phase.name,
-        status: 'failed',
-        reason,
-        outcome,
-        opens: [],
-      }),
-    );
-    for (const name of dependentsOf(task, phase.name)) {
-      settled.set(name, 'cancelled');
-      const cause = `depends on ${phase.name}, which failed`;
-      events.push(
-        happened(world, {
-          type: 'phase_settled',
-          taskId: task.id,
-          phase: name,
-          status: 'cancelled',
-          reason: cause,
-          outcome: null,
-          opens: [],
-        }),
-      );
-    }
-  }
-  const effects = openClaims([phase]);
-  if ([...settled.values()].every((status) => status !== 'waiting' && status !== 'running')) {
-    const failed = task.phases.filter((of) => settled.get(of.name) === 'failed').map((of) => of.name);
-    events.push(
-      happened(world, {
-        type: 'task_ended',
-        taskId: task.id,
-        status: failed.length === 0 ? 'completed' : 'failed',
-        reason: failed.length === 0 ? null : `phase ${failed.join(', ')} failed`,
-      }),
-    );
-    effects.push({ kind: 'wake', key: `task:${task.id}` });
-    then.push({ type: 'forget_excess' });
-  }
-  return { events, effects, then };
-};
-
-/** All that depend on a phase, directly or not, and have not been settled. */
-function dependentsOf(task: Task, name: string): string[] {
-  const found = new Set<string>([name]);
-  for (let grown = true; grown;) {
-    grown = false;
-    for (const phase of task.phases) {
-      if (found.has(phase.name) || !phase.dependencies.some((dependency) => found.has(dependency))) continue;
-      found.add(phase.name);
-      grown = true;
-    }
-  }
-  found.delete(name);
-  return task.phases.filter((phase) => found.has(phase.name) && phase.status === 'waiting').map((phase) => phase.name);
-}
 
 export const taskCancel: Rule<'task_cancel'> = (state, command, world) => {
   const task = state.tasks.get(command.taskId);
@@ -182,14 +78,6 @@ function endTask(task: Task, status: 'cancelled' | 'failed', reason: string, wor
     effects: [...openClaims(task.phases), { kind: 'wake', key: `task:${task.id}` }],
     then: [{ type: 'forget_excess' }],
   };
-}
-
-/** Whoever still works on one of the phases is told. */
-function openClaims(phases: readonly Phase[]): Effect[] {
-  return phases
-    .flatMap((phase) => phase.assignments)
-    .filter(({ work }) => work.status === 'claimed')
-    .flatMap((assignment) => claimEnded(assignment));
 }
 
 // ---- asking
@@ -288,8 +176,7 @@ function describeAccepted(state: State, task: Task, now: number): object {
           requiredCapabilities: phase.requiredCapabilities,
           parallelism: phase.parallelism,
           resultAggregation: phase.rules.aggregation,
-          requiredVotes:
-            phase.rules.aggregation === 'majority_vote' ? requiredVotes(phase.rules, phase.parallelism) : null,
+          requiredVotes: votesToWin(phase),
           maxFailures: maxFailures(phase.rules, phase.parallelism),
         };
         return waitingFor === null ? planned : { ...planned, waitingFor };
@@ -297,14 +184,22 @@ function describeAccepted(state: State, task: Task, now: number): object {
     },
     coordination: {
       consensusThreshold: voting.rules.consensusRequired ? voting.rules.consensusThreshold : null,
-      votingMechanism: voting.rules.aggregation === 'majority_vote' ? 'equal' : null,
-      conflictResolution: 'fail',
-      requiredVotes:
-        voting.rules.aggregation === 'majority_vote' ? requiredVotes(voting.rules, voting.parallelism) : null,
+      votingMechanism: !countsBallots(voting.rules)
+        ? null
+        : voting.rules.aggregation === 'weighted_vote'
+          ? 'weighted'
+          : 'equal',
+      conflictResolution: voting.rules.conflictResolution ?? 'fail',
+      requiredVotes: votesToWin(voting),
       maxFailures: maxFailures(voting.rules, voting.parallelism),
     },
     estimatedCompletion: estimateCompletion(state, task, now),
   });
+}
+
+/** Equal ballots that win; null where they are not counted, or how many is not known before they are in. */
+function votesToWin({ rules, parallelism }: Phase): number | null {
+  return rules.aggregation === 'majority_vote' ? requiredVotes(rules, parallelism) : null;
 }
 
 function agentsOf(phase: Phase): string[] {
@@ -389,7 +284,26 @@ function describePhase(state: State, task: Task, phase: Phase): object {
       ...(lastError !== null && { lastError }),
       ...(usage !== null && { usage }),
     })),
+    ...(phase.asked !== undefined && { decision: describeDecision(phase, phase.asked) }),
     ...describeWaiting(state, task, phase),
+  };
+}
+
+function describeDecision(phase: Phase, { reason, since, candidates }: Asked): object {
+  const ballots = new Map(tally(phase).ballots);
+  return {
+    reason,
+    since: iso(since),
+    candidates: candidates.map((id) => {
+      const { work } = phase.assignments.find((of) => of.id === id)!;
+      const ballot = work.status === 'succeeded' ? (work.ballot?.key ?? null) : null;
+      return {
+        assignmentId: id,
+        agentId: 'agentId' in work ? work.agentId : null,
+        ballot,
+        weight: ballot === null ? 1 : ballots.get(ballot)!,
+      };
+    }),
   };
 }
 

@@ -1,166 +1,188 @@
 /**
- * Rules of turning a phase's results into its outcome: ballots, majorities, thresholds.
+ * Rules of turning a phase's results into its outcome: ballots, weights, majorities, thresholds, leads.
  *
- * The outcome is a pure function of the ballots, the failures and the rules. The denominator is what was planned:
- * failures and abstentions count against. A phase is settled as soon as nothing outstanding can change its outcome.
+ * The outcome is a pure function of the ballots, the failures and the rules. The denominator is the weight that was
+ * planned: failures and abstentions count against. A phase is settled as soon as nothing outstanding can change its
+ * outcome; where weights count, all have to be in, since the weight of one who is still to come is not known.
  */
-import { createHash } from 'node:crypto';
-import canonicalize from 'canonicalize';
-import jsonpointer from 'jsonpointer';
-import type { Json } from './json.ts';
 import type { Show } from './rule.ts';
-import { assignmentStatus, type Assignment, type Ballot, type Outcome, type Phase, type VoteRules } from './state.ts';
+import { assignmentStatus, type Assignment, type Outcome, type Phase, type VoteRules } from './state.ts';
 
-/** The package's types describe an ES module, which it is not. */
-const canonicalJson = canonicalize as unknown as (value: Json) => string;
+/** Rules that win by equal ballots. */
+const votes: ReadonlySet<VoteRules['aggregation']> = new Set(['majority_vote', 'weighted_vote', 'ahead_by_k']);
 
-/** Longer keys are replaced by their digest: they need to be comparable, not readable. */
-const ballotKeyMax = 512;
-
-export function countsBallots({ rules }: Phase): boolean {
-  return rules.aggregation === 'majority_vote';
+export function countsBallots(rules: VoteRules): boolean {
+  return votes.has(rules.aggregation);
 }
 
-/**
- * The comparable part of a result, the first that applies: the vote given with it (or as its member `vote`); what
- * `voteKey` points to; the canonical JSON (RFC 8785) of the result; for plain text its normal form. null: an
- * abstention, when there is nothing at `voteKey`.
- */
-export function ballotOf(result: Json, vote: Json | undefined, voteKey: string | null): Ballot | null {
-  const explicit = vote ?? (isObject(result) ? result['vote'] : undefined);
-  if (explicit !== undefined) return { key: ballotKey(explicit), source: 'vote' };
-  if (voteKey !== null) {
-    const found = at(result, voteKey);
-    return found === undefined ? null : { key: ballotKey(found), source: 'voteKey' };
-  }
-  return { key: ballotKey(result), source: typeof result === 'string' ? 'text' : 'json' };
-}
-
-function at(value: Json, pointer: string): Json | undefined {
-  return typeof value === 'object' && value !== null ? jsonpointer.get(value as object, pointer) : undefined;
-}
-
-/** A part of a result, null where there is nothing; worked out when the reply is written and all of it is there. */
-export function partOf(result: unknown, pointer: string): { toJSON(): Json } {
-  return { toJSON: () => at(JSON.parse(JSON.stringify(result)) as Json, pointer) ?? null };
-}
-
-function isObject(value: Json): value is { readonly [key: string]: Json } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function ballotKey(value: Json): string {
-  const key = typeof value === 'string' ? normalText(value) : canonicalJson(value);
-  return key.length <= ballotKeyMax ? key : `sha256:${createHash('sha256').update(key).digest('hex')}`;
-}
-
-/** NFC, white space collapsed, lower case. Different prose never merges any further than this. */
-function normalText(text: string): string {
-  return text.normalize('NFC').replace(/\s+/gu, ' ').trim().toLowerCase();
+/** Those whose results count now: not the judges, and not the voters of an earlier round. */
+export function votersOf(phase: Phase): readonly Assignment[] {
+  const { round = 1 } = phase;
+  if (round === 1 && phase.judging === undefined) return phase.assignments;
+  return phase.assignments.filter((assignment) => assignment.judges === undefined && (assignment.round ?? 1) === round);
 }
 
 export interface Tally {
-  readonly planned: number;
-  readonly succeeded: number;
+  /** Of all voters, planned and sampled. */
+  readonly weight: number;
+  readonly voters: number;
   readonly failed: number;
   /** Not ended yet. */
   readonly open: number;
-  /** The ballot that leads, the oldest where several do; null: nobody voted. */
-  readonly leader: { readonly key: string; readonly votes: number } | null;
+  /** The weight of equal ballots, most first; of equals the oldest first. */
+  readonly ballots: readonly (readonly [key: string, weight: number])[];
 }
 
 export function tally(phase: Phase): Tally {
+  const voters = votersOf(phase);
   const counts = new Map<string, number>();
-  let succeeded = 0;
+  let weight = 0;
   let failed = 0;
-  for (const { work } of phase.assignments) {
+  let open = 0;
+  for (const assignment of voters) {
+    const { work } = assignment;
+    const own = weightOf(assignment);
+    weight += own;
     if (work.status === 'failed') failed += 1;
-    if (work.status !== 'succeeded') continue;
-    succeeded += 1;
-    if (work.ballot !== null) counts.set(work.ballot.key, (counts.get(work.ballot.key) ?? 0) + 1);
+    else if (work.status !== 'succeeded') open += 1;
+    else if (work.ballot !== null) counts.set(work.ballot.key, (counts.get(work.ballot.key) ?? 0) + own);
   }
-  let leader: Tally['leader'] = null;
-  for (const [key, votes] of counts) if (leader === null || votes > leader.votes) leader = { key, votes };
-  return { planned: phase.parallelism, succeeded, failed, open: phase.assignments.length - succeeded - failed, leader };
+  // Sorting is stable: what was there first stays first.
+  const ballots = [...counts].sort(([, a], [, b]) => b - a);
+  return { weight, voters: voters.length, failed, open, ballots };
 }
 
-/** The fewest equal ballots of those planned that win. */
+export function weightOf({ weight = 1 }: Assignment): number {
+  return weight;
+}
+
+/** The fewest equal ballots of those planned that win, if all have the same weight. */
 export function requiredVotes(rules: VoteRules, planned: number): number {
-  const majority = Math.floor(planned / 2) + 1;
-  if (!rules.consensusRequired) return majority;
+  let votes = Math.floor(planned / 2) + 1;
   // The threshold is compared as the share that would be reported, so that two of three meet 0.66 and not 0.67.
-  let votes = majority;
-  while (votes < planned && votes / planned < rules.consensusThreshold) votes += 1;
+  while (votes < planned && !isEnough(rules, votes, planned)) votes += 1;
   return votes;
+}
+
+function isEnough(rules: VoteRules, votes: number, weight: number): boolean {
+  const share = votes / weight;
+  return share > 0.5 && (!rules.consensusRequired || share >= rules.consensusThreshold);
 }
 
 /** The most assignments that may fail without the phase failing. */
 export function maxFailures(rules: VoteRules, planned: number): number {
-  const byAggregation = rules.aggregation === 'majority_vote' ? planned - requiredVotes(rules, planned) : planned - 1;
-  const { failureThreshold } = rules;
-  if (failureThreshold === null) return byAggregation;
-  let byThreshold = Math.floor(failureThreshold * planned);
-  while (byThreshold < planned && (byThreshold + 1) / planned <= failureThreshold) byThreshold += 1;
-  return Math.min(byAggregation, byThreshold);
+  const byAggregation =
+    rules.aggregation === 'majority_vote'
+      ? planned - requiredVotes(rules, planned)
+      : rules.aggregation === 'ahead_by_k'
+        ? rules.maxVotes! - rules.lead!
+        : planned - 1;
+  return Math.max(0, Math.min(byAggregation, failuresAllowed(rules, planned)));
+}
+
+/** By the phase's own threshold; what its aggregation needs is another matter. */
+function failuresAllowed({ failureThreshold }: VoteRules, planned: number): number {
+  if (failureThreshold === null) return planned;
+  let allowed = Math.floor(failureThreshold * planned);
+  while (allowed < planned && (allowed + 1) / planned <= failureThreshold) allowed += 1;
+  return allowed;
 }
 
 export type Verdict =
-  | { readonly settled: false }
-  | { readonly settled: true; readonly succeeded: true; readonly outcome: Outcome }
-  | { readonly settled: true; readonly succeeded: false; readonly reason: string; readonly outcome: Outcome | null };
+  | { readonly kind: 'open' }
+  | { readonly kind: 'succeeded'; readonly outcome: Outcome }
+  | { readonly kind: 'failed'; readonly reason: string }
+  /** Everybody has been heard, and no rule decides. */
+  | { readonly kind: 'conflict'; readonly reason: string }
+  /** More votes are needed. */
+  | { readonly kind: 'sample'; readonly count: number }
+  /** Somebody else has to choose among these. */
+  | { readonly kind: 'choice'; readonly candidates: readonly string[] };
 
 /** Whether the phase can be settled, and how. */
 export function judge(phase: Phase): Verdict {
   const { rules } = phase;
   const counted = tally(phase);
-  const succeeded = phase.assignments.filter(({ work }) => work.status === 'succeeded');
-  if (counted.failed > maxFailures(rules, counted.planned)) {
-    const reason =
-      rules.failureThreshold === null || counted.planned === 1 ? 'attempts_exhausted' : 'failure_threshold';
-    return { settled: true, succeeded: false, reason, outcome: null };
-  }
+  if (counted.failed > failuresAllowed(rules, counted.voters)) return { kind: 'failed', reason: 'failure_threshold' };
+  if (!countsBallots(rules) && counted.failed === counted.voters)
+    return { kind: 'failed', reason: 'attempts_exhausted' };
   switch (rules.aggregation) {
-    case 'first':
-      if (succeeded.length === 0) return { settled: false };
-      return { settled: true, succeeded: true, outcome: { decidedBy: 'first', winners: [firstOf(succeeded).id] } };
-    case 'all':
-      if (counted.open > 0) return { settled: false };
-      return {
-        settled: true,
-        succeeded: true,
-        outcome: { decidedBy: 'all', winners: succeeded.map(({ id }) => id) },
-      };
-    case 'majority_vote': {
-      const required = requiredVotes(rules, counted.planned);
-      const votes = counted.leader?.votes ?? 0;
-      if (counted.leader !== null && votes >= required) {
-        const decidedBy = rules.consensusRequired ? 'consensus' : 'majority_vote';
-        return {
-          settled: true,
-          succeeded: true,
-          outcome: { decidedBy, winners: votersFor(succeeded, counted.leader.key) },
-        };
-      }
-      // Even if all that is open agreed with the leader, or with each other.
-      if (votes + counted.open >= required) return { settled: false };
-      return { settled: true, succeeded: false, reason: 'no_consensus', outcome: null };
+    case 'first': {
+      const [first] = succeededIn(phase);
+      return first === undefined ? { kind: 'open' } : won('first', [first]);
     }
+    case 'all':
+      return counted.open > 0 ? { kind: 'open' } : won('all', succeededIn(phase));
+    case 'best': {
+      if (counted.open > 0) return { kind: 'open' };
+      const candidates = succeededIn(phase);
+      if (candidates.length === 1) return won('only_candidate', candidates);
+      return { kind: 'choice', candidates: candidates.map(({ id }) => id) };
+    }
+    case 'majority_vote':
+    case 'weighted_vote':
+      return majority(phase, counted);
+    case 'ahead_by_k':
+      return ahead(phase, counted);
   }
 }
 
-function firstOf(succeeded: readonly Assignment[]): Assignment {
-  return succeeded.reduce((first, other) => (endedVersion(other) < endedVersion(first) ? other : first));
+function majority(phase: Phase, { ballots, open, failed, weight }: Tally): Verdict {
+  const { rules } = phase;
+  const weighted = rules.aggregation === 'weighted_vote';
+  if (weighted && open > 0) return { kind: 'open' };
+  const [leader] = ballots;
+  if (leader !== undefined && isEnough(rules, leader[1], weight)) {
+    return won(rules.consensusRequired ? 'consensus' : rules.aggregation, votersFor(phase, leader[0]));
+  }
+  // Even if all that is open agreed with the leader, or with each other.
+  if (open > 0 && isEnough(rules, (leader?.[1] ?? 0) + open, weight)) return { kind: 'open' };
+  // Who is to choose among the ballots has to see all of them.
+  if (open > 0 && rules.conflictResolution !== undefined) return { kind: 'open' };
+  const byFailures = !weighted && !isEnough(rules, weight - failed, weight);
+  return { kind: 'conflict', reason: byFailures ? 'attempts_exhausted' : 'no_consensus' };
+}
+
+function ahead(phase: Phase, { ballots, open, voters }: Tally): Verdict {
+  const { lead, maxVotes } = phase.rules as Required<VoteRules>;
+  const [first, second] = ballots;
+  const leads = (first?.[1] ?? 0) - (second?.[1] ?? 0);
+  if (first !== undefined && leads >= lead) return won('ahead_by_k', votersFor(phase, first[0]));
+  if (open > 0) return { kind: 'open' };
+  const count = Math.min(lead - leads, maxVotes - voters);
+  return count > 0 ? { kind: 'sample', count } : { kind: 'conflict', reason: 'no_lead' };
+}
+
+/** What the judges say who were asked to choose: they have to agree, whatever the order. */
+export function judged(phase: Phase): Verdict {
+  const judges = phase.assignments.filter(({ judges }) => judges !== undefined);
+  const picks: (string | null)[] = [];
+  for (const { work } of judges) {
+    if (work.status === 'failed') return { kind: 'failed', reason: 'judge_failed' };
+    if (work.status !== 'succeeded') return { kind: 'open' };
+    picks.push(work.ballot?.key ?? null);
+  }
+  const [first, second] = picks;
+  const chosen = phase.assignments.find(({ id }) => id === first);
+  return first === second && chosen !== undefined ? won('judge', [chosen]) : { kind: 'conflict', reason: 'tie' };
+}
+
+function won(decidedBy: string, winners: readonly Assignment[]): Verdict {
+  return { kind: 'succeeded', outcome: { decidedBy, winners: winners.map(({ id }) => id) } };
+}
+
+/** In the order in which they succeeded; of `all`, in their own order. */
+export function succeededIn(phase: Phase): Assignment[] {
+  const succeeded = votersOf(phase).filter(({ work }) => work.status === 'succeeded');
+  return phase.rules.aggregation === 'all' ? succeeded : succeeded.sort((a, b) => endedVersion(a) - endedVersion(b));
 }
 
 function endedVersion({ work }: Assignment): number {
   return work.status === 'succeeded' ? work.version : Infinity;
 }
 
-function votersFor(succeeded: readonly Assignment[], key: string): string[] {
-  return succeeded
-    .filter(({ work }) => work.status === 'succeeded' && work.ballot?.key === key)
-    .sort((a, b) => endedVersion(a) - endedVersion(b))
-    .map(({ id }) => id);
+function votersFor(phase: Phase, key: string): Assignment[] {
+  return succeededIn(phase).filter(({ work }) => work.status === 'succeeded' && work.ballot?.key === key);
 }
 
 /**
@@ -178,25 +200,46 @@ export function winningResult(phase: Phase, show: Show): unknown {
   return winner?.work.status === 'succeeded' ? show(winner.work.result) : null;
 }
 
-/** Who voted what, at which version; the share; what decided. null for a phase that does not vote. */
+/** Who voted what, with which weight, at which version; the share; what decided. null for a phase that does not vote. */
 export function describeConsensus(phase: Phase): object | null {
-  if (!countsBallots(phase)) return null;
-  const { planned, leader } = tally(phase);
+  const { rules, outcome } = phase;
+  if (!countsBallots(rules) && rules.aggregation !== 'best') return null;
+  const { weight, voters, ballots } = tally(phase);
+  const decidedBy = outcome?.decidedBy ?? null;
   return {
     phase: phase.name,
-    reached: phase.status === 'succeeded',
-    share: leader === null ? 0 : leader.votes / planned,
-    required: requiredVotes(phase.rules, planned),
-    planned,
-    decidedBy: phase.outcome?.decidedBy ?? null,
-    ballots: phase.assignments.map(({ id, work }) => ({
-      assignmentId: id,
-      agentId: 'agentId' in work ? work.agentId : null,
-      status: assignmentStatus({ work }),
-      ballot: work.status === 'succeeded' ? (work.ballot?.key ?? null) : null,
-      source: work.status === 'succeeded' ? (work.ballot?.source ?? null) : null,
-      weight: 1,
-      version: work.status === 'succeeded' ? work.version : null,
+    reached: decidedBy !== null && reachedBy.has(decidedBy),
+    share: !countsBallots(rules) ? null : ballots.length === 0 ? 0 : ballots[0]![1] / weight,
+    required: requiredFor(rules, voters, weight),
+    planned: voters,
+    decidedBy,
+    ballots: phase.assignments.map((assignment) => ({
+      assignmentId: assignment.id,
+      agentId: 'agentId' in assignment.work ? assignment.work.agentId : null,
+      status: assignmentStatus(assignment),
+      ballot: assignment.work.status === 'succeeded' ? (assignment.work.ballot?.key ?? null) : null,
+      source: assignment.work.status === 'succeeded' ? (assignment.work.ballot?.source ?? null) : null,
+      weight: weightOf(assignment),
+      version: assignment.work.status === 'succeeded' ? assignment.work.version : null,
+      ...(assignment.round !== undefined && { round: assignment.round }),
+      ...(assignment.judges !== undefined && { judges: phase.judging!.orders[assignment.judges]! }),
     })),
   };
+}
+
+/** The agreement of voters, and not somebody's choice among them. */
+const reachedBy: ReadonlySet<string> = new Set(['majority_vote', 'consensus', 'weighted_vote', 'ahead_by_k']);
+
+/** Equal ballots, or their weight, that win; of ahead_by_k the lead; null where nothing is counted. */
+function requiredFor(rules: VoteRules, voters: number, weight: number): number | null {
+  switch (rules.aggregation) {
+    case 'majority_vote':
+      return requiredVotes(rules, voters);
+    case 'weighted_vote':
+      return rules.consensusRequired ? Math.max(rules.consensusThreshold, 0.5) * weight : weight / 2;
+    case 'ahead_by_k':
+      return rules.lead!;
+    default:
+      return null;
+  }
 }

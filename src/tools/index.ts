@@ -4,7 +4,7 @@ import { memoryDelete, memoryList, memoryRetrieve, memoryStore } from './memory.
 import { agentMessage, messageAck, messageNext } from './message.ts';
 import { serverInfo } from './server.ts';
 import { swarmDestroy, swarmInit, swarmList, swarmStatus } from './swarm.ts';
-import { taskCancel, taskList, taskOrchestrate, taskResults, taskStatus, taskWait } from './task.ts';
+import { taskCancel, taskDecide, taskList, taskOrchestrate, taskResults, taskStatus, taskWait } from './task.ts';
 import type { Handler } from './tool.ts';
 import { swarmJoin, swarmLeave, taskComplete, taskFail, taskNext, taskRelease, taskUpdate } from './work.ts';
 
@@ -29,6 +29,7 @@ export const handlers = {
   swarm_status: swarmStatus,
   task_cancel: taskCancel,
   task_complete: taskComplete,
+  task_decide: taskDecide,
   task_fail: taskFail,
   task_list: taskList,
   task_next: taskNext,

@@ -5,10 +5,6 @@ import { refuse, type Refusal } from '../core/refusal.ts';
 
 const available = {
   topology: ['mesh'],
-  strategy: ['parallel', 'sequential', 'balanced', 'adaptive'],
-  resultAggregation: ['all', 'first', 'majority_vote'],
-  votingMechanism: ['equal'],
-  conflictResolution: ['fail'],
 } as const;
 
 type Setting = keyof typeof available;

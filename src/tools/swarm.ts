@@ -20,7 +20,7 @@ export const swarmInit: Handler<SwarmInitArguments> = async ({ args, caller, ser
     topology: supported('topology', args.topology) ?? ('mesh' as const),
     maxAgents: args.config?.maxAgents ?? args.maxAgents ?? defaults.maxAgents,
     consensusThreshold: args.config?.consensusThreshold ?? defaults.consensusThreshold,
-    strategy: supported('strategy', args.config?.strategy ?? args.strategy) ?? ('adaptive' as const),
+    strategy: args.config?.strategy ?? args.strategy ?? 'adaptive',
     initialAgents: (args.initialAgents ?? []).map((agent) => agentRequest(agent, agentTypes)),
     ...(args.requestId !== undefined && { requestId: args.requestId }),
   }));

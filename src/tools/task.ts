@@ -1,11 +1,15 @@
-/** Tools of tasks, for those who submit: task_orchestrate, task_status, task_list, task_wait, task_results, task_cancel. */
+/**
+ * Tools of tasks, for those who submit: task_orchestrate, task_status, task_list, task_wait, task_results, task_cancel,
+ * task_decide.
+ */
 import type { PhaseRequest as CorePhaseRequest, TaskRequest } from '../core/command.ts';
 import type { Json } from '../core/json.ts';
-import { isRefusal } from '../core/refusal.ts';
+import { isRefusal, refuse } from '../core/refusal.ts';
 import type { Priority, RetryPolicy } from '../core/state.ts';
 import type {
   PhaseRequest,
   TaskCancelArguments,
+  TaskDecideArguments,
   TaskListArguments,
   TaskOrchestrateArguments,
   TaskResultsArguments,
@@ -13,7 +17,6 @@ import type {
   TaskWaitArguments,
 } from '../spec.types.ts';
 import { submitWaiting, swarmOf, withRequestId } from './calling.ts';
-import { supported, translated } from './settings.ts';
 import type { Handler, Services } from './tool.ts';
 
 type Described = Exclude<TaskOrchestrateArguments['task'], string>;
@@ -28,8 +31,7 @@ export const taskOrchestrate: Handler<TaskOrchestrateArguments> = async (call) =
   const { args, services } = call;
   const swarmId = swarmOf({ ...call, args: args.swarmId === undefined ? {} : { swarmId: args.swarmId } });
   if (typeof swarmId !== 'string') return swarmId;
-  const task = translated(() => taskRequest(args, services.defaults));
-  if (isRefusal(task)) return task;
+  const task = taskRequest(args, services.defaults);
   const answer = await services.coordinator.submit(swarmId, withRequestId({ type: 'task_orchestrate', task }, args));
   if (isRefusal(answer)) return answer;
   const { active, most } = services.connections();
@@ -39,23 +41,25 @@ export const taskOrchestrate: Handler<TaskOrchestrateArguments> = async (call) =
 function taskRequest(args: TaskOrchestrateArguments, defaults: Services['defaults']): TaskRequest {
   const task: Described = typeof args.task === 'string' ? { description: args.task } : args.task;
   const execution = args.execution ?? {};
-  supported('votingMechanism', execution.votingMechanism);
-  supported('conflictResolution', execution.conflictResolution);
   return {
     description: task.description,
     priority: priority(task.priority ?? args.priority),
-    strategy: supported('strategy', task.strategy ?? args.strategy),
+    strategy: task.strategy ?? args.strategy ?? null,
     input: task.input as Json | undefined,
     items: (task.items as Json[] | undefined) ?? null,
     requiredCapabilities: task.requiredCapabilities ?? [],
     agentType: task.agentType ?? null,
     parallelism: task.parallelism ?? null,
     phases: task.phases?.map(phaseRequest) ?? null,
-    aggregation: supported('resultAggregation', execution.resultAggregation),
+    aggregation: execution.resultAggregation ?? null,
     consensusRequired: task.consensusRequired ?? false,
     consensusThreshold: task.consensusThreshold ?? null,
     failureThreshold: execution.failureThreshold ?? null,
     voteKey: task.voteKey ?? null,
+    votingMechanism: execution.votingMechanism ?? null,
+    conflictResolution: execution.conflictResolution ?? null,
+    lead: execution.aheadBy ?? null,
+    maxVotes: execution.maxVotes ?? null,
     retry: retryPolicy(execution),
     timeoutMs: task.timeout === undefined ? defaults.attemptTimeoutMs : task.timeout * 1000,
     deadlineMs: task.deadline === undefined ? defaults.taskDeadlineMs : task.deadline * 1000,
@@ -70,7 +74,7 @@ function phaseRequest(phase: PhaseRequest): CorePhaseRequest {
     requiredCapabilities: phase.requiredCapabilities ?? null,
     agentType: phase.agentType ?? null,
     parallelism: phase.parallelism ?? null,
-    aggregation: supported('resultAggregation', phase.resultAggregation),
+    aggregation: phase.resultAggregation ?? null,
     timeoutMs: phase.timeout === undefined ? null : phase.timeout * 1000,
     input: phase.input as Json | undefined,
     select: phase.select ?? null,
@@ -124,4 +128,18 @@ export const taskCancel: Handler<TaskCancelArguments> = async (call) => {
   if (typeof swarmId !== 'string') return swarmId;
   const { taskId, reason = null } = call.args;
   return call.services.coordinator.submit(swarmId, withRequestId({ type: 'task_cancel', taskId, reason }, call.args));
+};
+
+export const taskDecide: Handler<TaskDecideArguments> = async (call) => {
+  const swarmId = swarmOf(call, 'tasks');
+  if (typeof swarmId !== 'string') return swarmId;
+  const { taskId, phase = null, choice = null, reject = false, reason = null } = call.args;
+  if ((choice !== null) === reject) {
+    return refuse(
+      'invalid_arguments',
+      'task_decide: say either choice, the assignment whose result counts, or reject: true',
+    );
+  }
+  const command = { type: 'task_decide', taskId, phase, choice, reason } as const;
+  return call.services.coordinator.submit(swarmId, withRequestId(command, call.args));
 };

@@ -163,7 +163,13 @@ async function answer(
 ): Promise<void> {
   const { assignmentId, leaseToken } = assignment;
   if (outcome.ok) {
-    await session.complete({ assignmentId, leaseToken, result: outcome.result });
+    try {
+      await session.complete({ assignmentId, leaseToken, result: outcome.result });
+    } catch (error) {
+      if (!(error instanceof SkeinError) || error.reason !== 'answer_invalid') throw error;
+      // The program has ended: only another attempt can answer better.
+      await session.fail({ assignmentId, leaseToken, reason: error.reason, message: error.message });
+    }
   } else if (!stopped.aborted) {
     const { reason, message, retryable, details } = outcome;
     await session.fail({ assignmentId, leaseToken, reason, message, retryable, details: { ...details } });

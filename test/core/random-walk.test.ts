@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CommandBody } from '../../src/core/command.ts';
+import type { CommandBody, TaskRequest } from '../../src/core/command.ts';
 import { restore, snapshot } from '../../src/core/snapshot.ts';
 import { assertRestores } from './invariants.ts';
 import { agentRequest, phase, SwarmUnderTest, taskRequest, Worker } from './swarm-under-test.ts';
@@ -41,11 +41,45 @@ function walk(seed: number, steps: number): SwarmUnderTest {
     return 'refused' in outcome ? null : outcome.reply;
   };
 
+  const takeWork = (): void => {
+    const worker = pick(workers);
+    if (worker === undefined) return;
+    if (draw() < 0.3) swarm.waiting.add(worker.agentId);
+    else swarm.waiting.delete(worker.agentId);
+    const reply = may({ type: 'task_next', actor: worker.actor });
+    if (reply !== null && reply.assignment !== null) claims.push({ worker, claim: reply.assignment });
+  };
+  const report = (): void => {
+    if (claims.length === 0) return;
+    const [{ worker, claim }] = claims.splice(Math.floor(draw() * claims.length), 1) as [
+      { worker: Worker; claim: any },
+    ];
+    const way = draw();
+    if (way < 0.6) may(worker.completing(claim, pick(['x', 'y', { vote: 'x' }, { choice: pick(['A', 'B']) }])));
+    else if (way < 0.8)
+      may({
+        ...worker.claimed('task_fail', claim),
+        reason: 'x',
+        message: null,
+        details: null,
+        retryable: draw() < 0.7,
+        usage: null,
+      } as CommandBody);
+    else if (way < 0.9) may({ ...worker.claimed('task_release', claim), reason: null } as CommandBody);
+    else may({ type: 'claim_undelivered', assignmentId: claim.assignmentId, leaseToken: claim.leaseToken });
+  };
+
   const moves: (() => void)[] = [
+    ...Array.from({ length: 4 }, () => [takeWork, report]).flat(),
     () => {
       const spawn = may({
         type: 'agent_spawn',
-        agent: agentRequest({ capabilities: capabilities(), runtime: pick(['command', 'external']) }),
+        agent: agentRequest({
+          capabilities: capabilities(),
+          runtime: pick(['command', 'external']),
+          agentType: pick(['general', 'validator']),
+          config: pick([{}, { weight: 0.5 }, { weight: 2 }]),
+        }),
         limitsAsked: false,
       });
       if (spawn === null || draw() < 0.3) return;
@@ -63,14 +97,20 @@ function walk(seed: number, steps: number): SwarmUnderTest {
         phase(name, {
           dependencies: names.slice(0, index).filter(() => draw() < 0.5),
           parallelism: pick([1, 1, 2, 3]),
-          aggregation: pick([null, 'all', 'first', 'majority_vote']),
+          aggregation: pick([null, 'all', 'first', 'majority_vote', 'weighted_vote', 'best', 'ahead_by_k']),
           requiredCapabilities: capabilities().slice(0, 1),
         }),
       );
       may({
         type: 'task_orchestrate',
         task: taskRequest({
-          phases: draw() < 0.7 ? phases : null,
+          ...pick<Partial<TaskRequest>>([
+            { phases },
+            { phases, conflictResolution: pick(['expert_priority', 'judge', 'human', 'rerun']) },
+            { items: [1, 2, 3] },
+            { strategy: 'sequential', requiredCapabilities: ['a', 'b'] },
+            {},
+          ]),
           priority: pick(['critical', 'high', 'normal', 'low']),
           timeoutMs: pick([1000, 20_000]),
           deadlineMs: pick([null, 30_000, 500_000]),
@@ -79,33 +119,6 @@ function walk(seed: number, steps: number): SwarmUnderTest {
         }),
         ...(draw() < 0.3 && { requestId: `r${Math.floor(draw() * 20)}` }),
       });
-    },
-    () => {
-      const worker = pick(workers);
-      if (worker === undefined) return;
-      if (draw() < 0.3) swarm.waiting.add(worker.agentId);
-      else swarm.waiting.delete(worker.agentId);
-      const reply = may({ type: 'task_next', actor: worker.actor });
-      if (reply !== null && reply.assignment !== null) claims.push({ worker, claim: reply.assignment });
-    },
-    () => {
-      if (claims.length === 0) return;
-      const [{ worker, claim }] = claims.splice(Math.floor(draw() * claims.length), 1) as [
-        { worker: Worker; claim: any },
-      ];
-      const way = draw();
-      if (way < 0.6) may(worker.completing(claim, pick(['x', 'y', { vote: 'x' }])));
-      else if (way < 0.8)
-        may({
-          ...worker.claimed('task_fail', claim),
-          reason: 'x',
-          message: null,
-          details: null,
-          retryable: draw() < 0.7,
-          usage: null,
-        } as CommandBody);
-      else if (way < 0.9) may({ ...worker.claimed('task_release', claim), reason: null } as CommandBody);
-      else may({ type: 'claim_undelivered', assignmentId: claim.assignmentId, leaseToken: claim.leaseToken });
     },
     () => {
       const held = pick(claims);
@@ -124,6 +137,10 @@ function walk(seed: number, steps: number): SwarmUnderTest {
       if (task !== undefined && draw() < 0.3) may({ type: 'task_cancel', taskId: task.id, reason: null });
     },
     () => {
+      const [asked] = decisions(swarm);
+      if (asked !== undefined) may({ ...asked, choice: draw() < 0.5 ? asked.choice : null });
+    },
+    () => {
       const agent = pick([...swarm.state.agents.keys()]);
       const worker = pick(workers);
       if (agent !== undefined) may({ type: 'agent_message', from: null, to: agent, message: draw(), replyTo: null });
@@ -139,6 +156,21 @@ function walk(seed: number, steps: number): SwarmUnderTest {
   return swarm;
 }
 
+/** What people are asked, answered with the first candidate. */
+function decisions({ state }: SwarmUnderTest) {
+  return [...state.tasks.values()].flatMap((task) =>
+    task.phases
+      .filter((phase) => phase.asked !== undefined)
+      .map((phase) => ({
+        type: 'task_decide' as const,
+        taskId: task.id,
+        phase: phase.name,
+        choice: phase.asked!.candidates[0]!,
+        reason: null,
+      })),
+  );
+}
+
 const seeds =
   process.env['SKEIN_SEED'] === undefined
     ? Array.from({ length: 60 }, (_, index) => index + 1)
@@ -152,14 +184,16 @@ test('random swarms keep the invariants, replay, and end every task once nothing
       assert.equal(snapshot(swarm.replayed()), snapshot(swarm.state), 'replay is the live state');
       assert.equal(snapshot(restore(snapshot(swarm.state), swarm.limits)), snapshot(swarm.state));
 
-      // One able worker, and time: everything ends.
+      // Able workers, people who decide, and time: everything ends.
       for (const agent of [...swarm.state.agents.values()])
         swarm.execute({ type: 'agent_stop', agentId: agent.id, reason: null });
       swarm.waiting.clear();
-      const able = [1, 2, 3].map(() => swarm.join({ capabilities: ['a', 'b', 'c'], maxConcurrent: 100 }));
+      const able = Array.from({ length: 8 }, () => swarm.join({ capabilities: ['a', 'b', 'c'], maxConcurrent: 100 }));
       for (let round = 0; round < 200 && swarm.state.indexes.liveTasks > 0; round += 1) {
         for (const worker of able)
-          for (let claim = worker.next(); claim !== null; claim = worker.next()) worker.complete(claim, 'x');
+          for (let claim = worker.next(); claim !== null; claim = worker.next())
+            worker.complete(claim, claim.role === 'validator' ? { choice: 'A' } : 'x');
+        for (const decision of decisions(swarm)) swarm.execute(decision);
         swarm.pass(1000);
       }
       assert.equal(swarm.state.indexes.liveTasks, 0, 'every task has ended');

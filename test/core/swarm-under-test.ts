@@ -135,6 +135,12 @@ export class SwarmUnderTest {
     return new Worker(this, reply.agentId, reply.joins, reply.resumeToken);
   }
 
+  /** An agent that was spawned, and has joined. */
+  spawn(agent: Partial<AgentRequest>): Worker {
+    const { joinToken } = this.ask({ type: 'agent_spawn', agent: agentRequest(agent), limitsAsked: false });
+    return this.join({ token: joinToken });
+  }
+
   orchestrate(task: Partial<TaskRequest> = {}, requestId?: string): any {
     return this.ask({
       type: 'task_orchestrate',
@@ -226,6 +232,10 @@ export function taskRequest(task: Partial<TaskRequest>): TaskRequest {
     consensusThreshold: null,
     failureThreshold: null,
     voteKey: null,
+    votingMechanism: null,
+    conflictResolution: null,
+    lead: null,
+    maxVotes: null,
     retry: { kind: 'exponential_backoff', maxAttempts: 3, initialMs: 100, maxMs: 30_000 },
     timeoutMs: 300_000,
     deadlineMs: 86_400_000,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ballotOf, maxFailures, requiredVotes } from '../../src/core/vote.ts';
+import { ballotOf } from '../../src/core/ballot.ts';
+import { maxFailures, requiredVotes } from '../../src/core/vote.ts';
 import type { VoteRules } from '../../src/core/state.ts';
 import { SwarmUnderTest, type Worker } from './swarm-under-test.ts';
 

@@ -179,23 +179,10 @@ test('errors', async (t) => {
   });
 
   await t.test('a setting that this version does not have is never accepted and ignored', async () => {
-    const ofTask = (execution: object, task: object = {}) => ({ task: { description: 'x', ...task }, execution });
     for (const [name, args, setting, value] of [
       ['swarm_init', { topology: 'star' }, 'topology', 'star'],
       ['swarm_init', { topology: 'hierarchical' }, 'topology', 'hierarchical'],
       ['swarm_init', { topology: 'ring' }, 'topology', 'ring'],
-      ['task_orchestrate', ofTask({ resultAggregation: 'weighted_vote' }), 'resultAggregation', 'weighted_vote'],
-      ['task_orchestrate', ofTask({ resultAggregation: 'best' }), 'resultAggregation', 'best'],
-      ['task_orchestrate', ofTask({ resultAggregation: 'ahead_by_k' }), 'resultAggregation', 'ahead_by_k'],
-      [
-        'task_orchestrate',
-        ofTask({}, { phases: [{ name: 'a', resultAggregation: 'best' }] }),
-        'resultAggregation',
-        'best',
-      ],
-      ['task_orchestrate', ofTask({ votingMechanism: 'weighted' }), 'votingMechanism', 'weighted'],
-      ['task_orchestrate', ofTask({ conflictResolution: 'expert_priority' }), 'conflictResolution', 'expert_priority'],
-      ['task_orchestrate', ofTask({ conflictResolution: 'human' }), 'conflictResolution', 'human'],
     ] as const) {
       const message = new RegExp(`${setting} ${value} is not part of this version: it has `);
       assertRefused(await tool(name, args), 'unsupported_setting', message, { setting, value });
