@@ -84,6 +84,11 @@ function inline(value: unknown): unknown {
 }
 
 export const definitions = load<Readonly<Record<string, Schema>>>('definitions.json');
+/** A definition on its own, with what it refers to put in. */
+export function definition(name: string): Schema {
+  return inline(definitions[name]) as Schema;
+}
+
 export const tools = loadAll<ToolSpec>('tools/');
 export const methods = loadAll<MethodSpec>('methods/');
 export const events = load<Readonly<Record<string, string>>>('events.json');

@@ -1383,6 +1383,10 @@ export interface TaskOrchestrateArguments {
          * @maxItems 100
          */
         phases?: [PhaseRequest, ...PhaseRequest[]];
+        /**
+         * An agent of type coordinator plans the phases; when one of them fails, it is asked once more. The other settings of the task hold for the phases that it plans.
+         */
+        plan?: 'agent';
       };
   /**
    * Higher ones are claimed first; within one, first in, first out. Waiting a minute raises a task by one step, so nothing starves. `medium` is another word for `normal`.
@@ -1485,9 +1489,9 @@ export interface TaskOrchestrateResult {
   status: TaskState;
   reason: string | null;
   /**
-   * given_phases: as they were given. parallel: one phase of several assignments. sequential: one phase after the other. balanced: one phase with an assignment for each item. single: one phase of one.
+   * given_phases: as they were given. planned_by_agent: phase plan, whose answer is the others. parallel: one phase of several assignments. sequential: one phase after the other. balanced: one phase with an assignment for each item. single: one phase of one.
    */
-  resolvedStrategy: 'given_phases' | 'parallel' | 'sequential' | 'balanced' | 'single';
+  resolvedStrategy: 'given_phases' | 'planned_by_agent' | 'parallel' | 'sequential' | 'balanced' | 'single';
   /**
    * Why it was planned like this.
    */

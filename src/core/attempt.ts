@@ -4,6 +4,7 @@
 import { claimEnded, failAttempt, holding } from './lease.ts';
 import { pendingFor } from './pending.ts';
 import { choiceOf } from './judging.ts';
+import { phasesPlanned } from './planner.ts';
 import type { Json } from './json.ts';
 import { isRefusal, type Refusal } from './refusal.ts';
 import { happened, type Rule } from './rule.ts';
@@ -18,8 +19,11 @@ export const taskComplete: Rule<'task_complete'> = (state, command, world) => {
   const { agent, task, phase, assignment } = held;
   const ballot = ballotFor(phase, assignment, command.result, command.vote);
   if (ballot !== null && isRefusal(ballot)) return ballot;
+  const phases = phase.plans === true ? phasesPlanned(state, task, phase, command.plan, world) : null;
+  if (phases !== null && isRefusal(phases)) return phases;
   return {
     events: [
+      ...(phases === null ? [] : [happened(world, { type: 'task_planned', taskId: task.id, phases })]),
       happened(world, {
         type: 'attempt_succeeded',
         assignmentId: assignment.id,

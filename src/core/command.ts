@@ -5,16 +5,7 @@
  * present state is for `decide` to say.
  */
 import type { Json, JsonObject } from './json.ts';
-import type {
-  Agent,
-  Aggregation,
-  ConflictResolution,
-  Priority,
-  RetryPolicy,
-  Strategy,
-  Topology,
-  Usage,
-} from './state.ts';
+import type { Agent, Aggregation, PhaseDefaults, Priority, RetryPolicy, Strategy, Topology, Usage } from './state.ts';
 
 /** Who acts: an agent, fenced by the number of the join that its connection made. */
 export interface Actor {
@@ -44,28 +35,16 @@ export interface PhaseRequest {
   readonly select: Readonly<Record<string, string>> | null;
 }
 
-export interface TaskRequest {
+export interface TaskRequest extends PhaseDefaults {
   readonly description: string;
   readonly priority: Priority;
   readonly strategy: Strategy | null;
   readonly input: Json | undefined;
   readonly items: readonly Json[] | null;
-  readonly requiredCapabilities: readonly string[];
-  readonly agentType: string | null;
-  readonly parallelism: number | null;
   readonly phases: readonly PhaseRequest[] | null;
-  readonly aggregation: Aggregation | null;
-  readonly consensusRequired: boolean;
-  readonly consensusThreshold: number | null;
-  readonly failureThreshold: number | null;
-  readonly voteKey: string | null;
-  readonly votingMechanism: 'equal' | 'weighted' | null;
-  readonly conflictResolution: ConflictResolution | null;
-  /** Of ahead_by_k. */
-  readonly lead: number | null;
-  readonly maxVotes: number | null;
+  /** An agent plans it. */
+  readonly planned: boolean;
   readonly retry: RetryPolicy;
-  readonly timeoutMs: number;
   readonly deadlineMs: number | null;
 }
 
@@ -135,6 +114,8 @@ export type CommandBody =
       readonly leaseToken: string;
       readonly result: Json;
       readonly vote: Json | undefined;
+      /** What the result says if it is a plan; absent: it does not look like one. */
+      readonly plan?: readonly PhaseRequest[] | { readonly faulty: string };
       readonly usage: Usage | null;
     }
   | {

@@ -13,6 +13,7 @@ import type {
   Outcome,
   Payload,
   Phase,
+  PhaseDefaults,
   PhaseStatus,
   Priority,
   RetryPolicy,
@@ -85,6 +86,7 @@ export type EventBody =
       readonly retry: RetryPolicy;
       readonly deadlineAt: number | null;
       readonly phases: readonly PhasePlan[];
+      readonly planning?: PhaseDefaults;
       /** The phases without dependencies. */
       readonly opens: readonly string[];
     }
@@ -95,6 +97,10 @@ export type EventBody =
       readonly until: number;
     }
   /** More copies, because the votes so far do not decide. */
+  /** An agent has planned: the phases come after those that there are. */
+  | { readonly type: 'task_planned'; readonly taskId: string; readonly phases: readonly PhasePlan[] }
+  /** What was planned has failed, and an agent is asked once more. */
+  | { readonly type: 'planning_reopened'; readonly taskId: string; readonly phase: PhasePlan }
   | { readonly type: 'assignments_added'; readonly taskId: string; readonly phase: string; readonly count: number }
   /** The vote is taken anew, by as many copies as at first. */
   | { readonly type: 'phase_rerun'; readonly taskId: string; readonly phase: string; readonly count: number }
@@ -219,6 +225,8 @@ export const eventVersions: Readonly<Record<EventType, number>> = {
   agent_attentive: 1,
   agents_forgotten: 1,
   task_accepted: 1,
+  task_planned: 1,
+  planning_reopened: 1,
   assignments_added: 1,
   phase_rerun: 1,
   judging_opened: 1,

@@ -201,6 +201,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       endedAt: null,
       phases: event.phases.map(plannedPhase),
     };
+    if (event.planning !== undefined) Object.assign(task, { planning: event.planning });
     state.tasks.set(task.id, task);
     refreshTask(state, task);
     for (const name of event.opens) openPhase(state, task, phaseOf(task, name), event.at);
@@ -208,6 +209,17 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
 
   assignment_offered(state, event) {
     setWork(state, event.assignmentId, { status: 'offered', agentId: event.agentId, until: event.until });
+  },
+
+  task_planned(state, event) {
+    taskOf(state, event.taskId).phases.push(...event.phases.map(plannedPhase));
+  },
+
+  planning_reopened(state, event) {
+    const task = taskOf(state, event.taskId);
+    const phase = plannedPhase(event.phase);
+    task.phases.push(phase);
+    openPhase(state, task, phase, event.at);
   },
 
   assignments_added(state, event) {

@@ -33,6 +33,7 @@ import {
 } from './state.ts';
 import { roleOf } from './plan.ts';
 import { partOf } from './ballot.ts';
+import { plannersInput, plannersTask } from './planner.ts';
 import { judgesInput, judgesTask, mayJudge } from './judging.ts';
 import { votersOf, winningResult } from './vote.ts';
 import { weightIn } from './weight.ts';
@@ -158,13 +159,14 @@ export function claimReply(agentId: string, assignmentId: string, now: number): 
     const agent = state.agents.get(agentId)!;
     const { task, phase, assignment } = findAssignment(state, assignmentId)!;
     return {
-      assignment: describeClaim(task, phase, assignment, assignment.work as Claim, agent, show),
+      assignment: describeClaim(state, task, phase, assignment, assignment.work as Claim, agent, show),
       pending: pendingFor(agent, now),
     };
   };
 }
 
 function describeClaim(
+  state: State,
   task: Task,
   phase: Phase,
   assignment: Assignment,
@@ -172,8 +174,8 @@ function describeClaim(
   agent: Agent,
   show: Show,
 ): object {
-  const input = phase.input ?? task.input;
   const description = phase.description ?? task.description;
+  const asked = assignment.judges !== undefined ? judgesTask : phase.plans === true ? plannersTask : null;
   return {
     assignmentId: assignment.id,
     taskId: task.id,
@@ -182,14 +184,9 @@ function describeClaim(
     attempt: assignment.attempt,
     leaseToken: claim.leaseToken,
     leaseExpiresAt: iso(claim.leaseUntil),
-    description: assignment.judges === undefined ? description : `${judgesTask}\n\n${description}`,
+    description: asked === null ? description : `${asked}\n\n${description}`,
     taskDescription: task.description,
-    input:
-      assignment.judges === undefined
-        ? input === null
-          ? null
-          : show(input)
-        : judgesInput(task, phase, assignment, show),
+    input: inputOf(state, task, phase, assignment, show),
     ...(phase.items !== undefined && { item: show(phase.items[phase.assignments.indexOf(assignment)]!) }),
     dependencies: resultsOf(task, phase, show),
     timeoutMs: timeoutOf(agent, phase),
@@ -197,18 +194,25 @@ function describeClaim(
   };
 }
 
+function inputOf(state: State, task: Task, phase: Phase, assignment: Assignment, show: Show): unknown {
+  if (assignment.judges !== undefined) return judgesInput(task, phase, assignment, show);
+  if (phase.plans === true) return plannersInput(state, task, show);
+  const input = phase.input ?? task.input;
+  return input === null ? null : show(input);
+}
+
 /** What the phases before it hand on to a phase. */
 function resultsOf(task: Task, phase: Phase, show: Show): Record<string, unknown> {
-  return Object.fromEntries(
-    phase.dependencies.map((name) => {
-      const result = winningResult(
-        task.phases.find((of) => of.name === name)!,
-        show,
-      );
-      const pointer = phase.select?.[name];
-      return [name, pointer === undefined ? result : partOf(result, pointer)];
-    }),
-  );
+  const results: Record<string, unknown> = {};
+  for (const name of phase.dependencies) {
+    const before = task.phases.find((of) => of.name === name)!;
+    // A plan has been carried out already: it is the phases themselves.
+    if (before.plans === true) continue;
+    const result = winningResult(before, show);
+    const pointer = phase.select?.[name];
+    results[name] = pointer === undefined ? result : partOf(result, pointer);
+  }
+  return results;
 }
 
 // ---- holding

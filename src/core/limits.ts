@@ -8,6 +8,8 @@ export interface Limits {
   /** Tasks of a swarm that have not ended. */
   readonly liveTasksMax: number;
   readonly phasesMax: number;
+  /** Phases one after the other in a plan that an agent makes. */
+  readonly planDepthMax: number;
   readonly parallelismMax: number;
   /** Elements of a task's `items`. */
   readonly itemsMax: number;
@@ -42,6 +44,7 @@ export const defaultLimits: Limits = {
   maxAgents: 20,
   liveTasksMax: 1_000_000,
   phasesMax: 100,
+  planDepthMax: 20,
   parallelismMax: 100,
   itemsMax: 1_000,
   inboxMessagesMax: 1_000,

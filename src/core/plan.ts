@@ -7,9 +7,11 @@
  */
 import type { PhaseRequest, TaskRequest } from './command.ts';
 import type { PhasePlan } from './event.ts';
+import { refuseGraph } from './graph.ts';
+import { firstPlanning, planningPhase } from './planner.ts';
 import { refuse, type Refusal } from './refusal.ts';
 import type { World } from './rule.ts';
-import type { Agent, Aggregation, State, Strategy, Task, VoteRules } from './state.ts';
+import type { Agent, Aggregation, PhaseDefaults, State, Strategy, Task, VoteRules } from './state.ts';
 import { countsBallots } from './vote.ts';
 
 export interface Plan {
@@ -26,44 +28,61 @@ const defaultLead = 2;
 
 export function planTask(state: State, request: TaskRequest, world: World): Plan | Refusal {
   const strategy = request.strategy ?? state.swarm!.strategy;
+  if (request.planned) return leaveToAgent(strategy, request);
   if (request.phases !== null) {
     const faulty = refuseGraph(state, request.phases);
     if (faulty !== null) return faulty;
-    return withEffect(request, {
-      strategy,
-      resolvedStrategy: 'given_phases',
-      strategyReason: 'phases were given',
-      phases: request.phases.map((phase) => planPhase(state, request, phase, world)),
-    });
   }
   const { resolvedStrategy, strategyReason, phases } = resolve(strategy, request);
   if (phases.length > state.limits.phasesMax) {
     return refuse('invalid_graph', `${phases.length} passes are asked for; the most is ${state.limits.phasesMax}`);
   }
   const planned = phases.map((phase) => planPhase(state, request, phase, world));
-  return withEffect(request, { strategy, resolvedStrategy, strategyReason, phases: planned });
+  return (
+    refuseItems(request, resolvedStrategy) ??
+    refuseUnheeded(request, planned) ?? { strategy, resolvedStrategy, strategyReason, phases: planned }
+  );
 }
 
-/** A setting that no phase of the plan would heed is refused, with what it needs. */
-function withEffect(request: TaskRequest, plan: Plan): Plan | Refusal {
-  const voting = plan.phases.filter((phase) => countsBallots(phase.rules));
-  const samples = plan.phases.some((phase) => phase.rules.aggregation === 'ahead_by_k');
-  const unheeded = (setting: string, needs: string): Refusal =>
-    refuse('invalid_arguments', `${setting} has no effect on this task: it needs ${needs}`, { setting });
+/** What the phases are to be is seen when they are planned. */
+function leaveToAgent(strategy: Strategy, request: TaskRequest): Plan | Refusal {
+  const given = (['phases', 'items', 'strategy'] as const).find((name) => request[name] !== null);
+  if (given !== undefined) return unheeded(given, 'a task without plan: an agent plans this one');
+  return {
+    strategy,
+    resolvedStrategy: 'planned_by_agent',
+    strategyReason: 'asked for',
+    phases: [planningPhase(firstPlanning, request.timeoutMs)],
+  };
+}
+
+function unheeded(setting: string, needs: string): Refusal {
+  return refuse('invalid_arguments', `${setting} has no effect on this task: it needs ${needs}`, { setting });
+}
+
+/** Each item is one unit of work, which needs no copies and no vote. */
+function refuseItems(request: TaskRequest, resolvedStrategy: Task['resolvedStrategy']): Refusal | null {
+  if (request.items === null) return null;
+  if (resolvedStrategy !== 'balanced') return unheeded('items', 'the strategy balanced, or adaptive without phases');
+  const copies = 'copies of the same work instead of items';
+  if (request.consensusRequired) return unheeded('consensusRequired', copies);
+  if (request.parallelism !== null) return unheeded('parallelism', copies);
+  return request.aggregation === null || request.aggregation === 'all'
+    ? null
+    : unheeded(`resultAggregation ${request.aggregation}`, copies);
+}
+
+type Settings = PhaseDefaults & Pick<TaskRequest, 'items'>;
+
+/** A setting that no phase would heed is refused, with what it needs. */
+export function refuseUnheeded(request: Settings, phases: readonly PhasePlan[]): Refusal | null {
+  const voting = phases.filter((phase) => countsBallots(phase.rules));
+  const samples = phases.some((phase) => phase.rules.aggregation === 'ahead_by_k');
   if (request.consensusRequired && !voting.some((phase) => phase.rules.consensusRequired)) {
     return unheeded('consensusRequired', 'resultAggregation majority_vote or weighted_vote and a parallelism above 1');
   }
   if (request.consensusThreshold !== null && !request.consensusRequired) {
     return unheeded('consensusThreshold', 'consensusRequired');
-  }
-  if (request.items !== null) {
-    if (plan.resolvedStrategy !== 'balanced')
-      return unheeded('items', 'the strategy balanced, or adaptive without phases');
-    if (request.consensusRequired) return unheeded('consensusRequired', 'copies of the same work instead of items');
-    if (request.parallelism !== null) return unheeded('parallelism', 'copies of the same work instead of items');
-    if (request.aggregation !== null && request.aggregation !== 'all') {
-      return unheeded(`resultAggregation ${request.aggregation}`, 'copies of the same work instead of items');
-    }
   }
   if (request.voteKey !== null && voting.length === 0)
     return unheeded('voteKey', 'a vote: resultAggregation majority_vote');
@@ -75,7 +94,7 @@ function withEffect(request: TaskRequest, plan: Plan): Plan | Refusal {
     return unheeded('votingMechanism equal', 'resultAggregation majority_vote instead of weighted_vote');
   }
   if (request.conflictResolution !== null && request.conflictResolution !== 'fail') {
-    const resolvable = plan.phases.some((phase) => phase.rules.conflictResolution !== undefined);
+    const resolvable = phases.some((phase) => phase.rules.conflictResolution !== undefined);
     if (!resolvable) return unheeded('conflictResolution', 'a vote, or resultAggregation best');
   }
   if ((request.lead !== null || request.maxVotes !== null) && !samples) {
@@ -87,12 +106,15 @@ function withEffect(request: TaskRequest, plan: Plan): Plan | Refusal {
       `maxVotes ${request.maxVotes} is below aheadBy ${request.lead}: no ballot could ever lead by that much`,
     );
   }
-  return plan;
+  return null;
 }
 
 type Resolved = Pick<Plan, 'resolvedStrategy' | 'strategyReason'> & { readonly phases: readonly PhaseRequest[] };
 
 function resolve(strategy: Strategy, request: TaskRequest): Resolved {
+  if (request.phases !== null) {
+    return { resolvedStrategy: 'given_phases', strategyReason: 'phases were given', phases: request.phases };
+  }
   switch (strategy) {
     case 'parallel':
       return whole('parallel', request.parallelism ?? defaultVoters, 'asked for');
@@ -165,7 +187,7 @@ const blank: PhaseRequest = {
   select: null,
 };
 
-function planPhase(state: State, task: TaskRequest, phase: PhaseRequest, world: World): PhasePlan {
+export function planPhase(state: State, task: Settings, phase: PhaseRequest, world: World): PhasePlan {
   const samples = (phase.aggregation ?? task.aggregation) === 'ahead_by_k';
   // Sampling begins with as many as could decide if they all agreed.
   const parallelism = samples ? (task.lead ?? defaultLead) : (phase.parallelism ?? task.parallelism ?? 1);
@@ -185,7 +207,7 @@ function planPhase(state: State, task: TaskRequest, phase: PhaseRequest, world: 
   return planned;
 }
 
-function voteRules(state: State, task: TaskRequest, asked: Aggregation | null, parallelism: number): VoteRules {
+function voteRules(state: State, task: Settings, asked: Aggregation | null, parallelism: number): VoteRules {
   const several = parallelism > 1 || asked === 'ahead_by_k' || task.aggregation === 'ahead_by_k';
   const votes = several && task.consensusRequired;
   const planned =
@@ -207,72 +229,6 @@ function voteRules(state: State, task: TaskRequest, asked: Aggregation | null, p
   if (resolution !== null && resolution !== 'fail' && mayConflict)
     Object.assign(rules, { conflictResolution: resolution });
   return rules;
-}
-
-/** A graph must be small enough, name each phase once, depend on phases that exist, and have no cycle. */
-function refuseGraph(state: State, phases: readonly PhaseRequest[]): Refusal | null {
-  const { phasesMax } = state.limits;
-  if (phases.length === 0)
-    return refuse('invalid_graph', 'phases is empty: name at least one phase, or leave phases out');
-  if (phases.length > phasesMax) {
-    return refuse('invalid_graph', `phases has ${phases.length} entries; the most is ${phasesMax}`, { phasesMax });
-  }
-  const byName = new Map<string, PhaseRequest>();
-  for (const phase of phases) {
-    if (byName.has(phase.name)) {
-      return refuse('invalid_graph', `phase name ${phase.name} is used twice: names must differ`, {
-        phase: phase.name,
-      });
-    }
-    byName.set(phase.name, phase);
-  }
-  for (const phase of phases) {
-    const missing = phase.dependencies.find((name) => !byName.has(name));
-    if (missing !== undefined) {
-      return refuse(
-        'invalid_graph',
-        `phase ${phase.name} depends on ${missing}, which is not a phase of this task: its phases are ${[...byName.keys()].join(', ')}`,
-        { phase: phase.name, dependency: missing },
-      );
-    }
-  }
-  for (const phase of phases) {
-    const stray = Object.keys(phase.select ?? {}).find((name) => !phase.dependencies.includes(name));
-    if (stray !== undefined) {
-      return refuse(
-        'invalid_graph',
-        `phase ${phase.name} selects a part of ${stray}, on which it does not depend: add it to its dependencies`,
-        { phase: phase.name, dependency: stray },
-      );
-    }
-  }
-  const cycle = findCycle(phases);
-  return cycle === null
-    ? null
-    : refuse('invalid_graph', `the dependencies go in a circle: ${cycle.join(' -> ')}`, { cycle });
-}
-
-/** Takes away, again and again, the phases whose dependencies are all gone; what cannot be taken away holds a circle. */
-function findCycle(phases: readonly PhaseRequest[]): string[] | null {
-  const left = new Map(phases.map((phase) => [phase.name, new Set(phase.dependencies)]));
-  for (let progress = true; progress;) {
-    progress = false;
-    for (const [name, dependencies] of left) {
-      if (dependencies.size > 0) continue;
-      left.delete(name);
-      for (const others of left.values()) others.delete(name);
-      progress = true;
-    }
-  }
-  const start = left.keys().next().value;
-  if (start === undefined) return null;
-  const path: string[] = [];
-  let name: string = start;
-  while (!path.includes(name)) {
-    path.push(name);
-    name = left.get(name)!.values().next().value!;
-  }
-  return [...path.slice(path.indexOf(name)), name];
 }
 
 /** The part that an agent plays, by its type. */

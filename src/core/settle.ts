@@ -14,6 +14,7 @@ import { hasEnded } from './state.ts';
 import { askJudge } from './judging.ts';
 import { claimEnded } from './lease.ts';
 import { roleOf } from './plan.ts';
+import { decidingPhases, planningAgain } from './planner.ts';
 import { describeTask, refuseUnknownTask } from './task.ts';
 import { countsBallots, judge, judged, succeededIn, type Verdict } from './vote.ts';
 import { matchOf, weightIn } from './weight.ts';
@@ -237,7 +238,14 @@ function settled(
   }
   const effects = openClaims([phase]);
   if ([...statuses.values()].every((status) => status !== 'waiting' && status !== 'running')) {
-    const failed = task.phases.filter((of) => statuses.get(of.name) === 'failed').map((of) => of.name);
+    const failed = decidingPhases(task)
+      .filter((of) => statuses.get(of.name) === 'failed')
+      .map((of) => of.name);
+    const planning = planningAgain(task, failed);
+    if (planning !== null) {
+      events.push(happened(world, { type: 'planning_reopened', taskId: task.id, phase: planning }));
+      return { events, effects, then: [...then, ...placements(task.id, planning.name, 1, 1)] };
+    }
     events.push(
       happened(world, {
         type: 'task_ended',

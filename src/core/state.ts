@@ -137,13 +137,31 @@ export type Strategy = 'parallel' | 'sequential' | 'balanced' | 'adaptive';
 export type Aggregation = 'all' | 'first' | 'majority_vote' | 'weighted_vote' | 'ahead_by_k' | 'best';
 export type ConflictResolution = 'fail' | 'expert_priority' | 'judge' | 'human' | 'rerun';
 
+/** What a task says for all its phases; a phase may say otherwise. */
+export interface PhaseDefaults {
+  readonly requiredCapabilities: readonly string[];
+  readonly agentType: string | null;
+  readonly parallelism: number | null;
+  readonly aggregation: Aggregation | null;
+  readonly consensusRequired: boolean;
+  readonly consensusThreshold: number | null;
+  readonly failureThreshold: number | null;
+  readonly voteKey: string | null;
+  readonly votingMechanism: 'equal' | 'weighted' | null;
+  readonly conflictResolution: ConflictResolution | null;
+  /** Of ahead_by_k. */
+  readonly lead: number | null;
+  readonly maxVotes: number | null;
+  readonly timeoutMs: number;
+}
+
 export interface Task {
   readonly id: string;
   readonly seq: number;
   readonly description: string;
   readonly priority: Priority;
   readonly strategy: Strategy;
-  readonly resolvedStrategy: 'given_phases' | 'parallel' | 'sequential' | 'balanced' | 'single';
+  readonly resolvedStrategy: 'given_phases' | 'planned_by_agent' | 'parallel' | 'sequential' | 'balanced' | 'single';
   readonly strategyReason: string;
   status: TaskStatus;
   reason: string | null;
@@ -154,6 +172,8 @@ export interface Task {
   startedAt: number | null;
   endedAt: number | null;
   readonly phases: Phase[];
+  /** Present on a task that an agent plans: what holds for all the phases that it plans. */
+  readonly planning?: PhaseDefaults;
 }
 
 export interface RetryPolicy {
@@ -197,6 +217,8 @@ export interface Phase {
   readonly items?: readonly Payload[];
   /** JSON pointers by the name of a dependency: only that part of its result is handed on. */
   readonly select?: Readonly<Record<string, string>>;
+  /** Its result is the plan of the phases that come after it. */
+  readonly plans?: true;
   status: PhaseStatus;
   reason: string | null;
   /** Empty until the phase opens; those of later rounds, and the judges, come after the first ones. */

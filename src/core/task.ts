@@ -9,6 +9,7 @@ import { happened, iso, isoOrNull, type Decision, type Rule, type Show, type Wor
 import { assignmentStatus, hasEnded, measuredType, type Asked, type Phase, type State, type Task } from './state.ts';
 import { whyWaiting } from './explain.ts';
 import { planTask, roleOf } from './plan.ts';
+import { decidingPhases, defaultsIn } from './planner.ts';
 import { openClaims, placements } from './settle.ts';
 import { countsBallots, describeConsensus, maxFailures, requiredVotes, tally, winningResult } from './vote.ts';
 
@@ -39,6 +40,7 @@ export const taskOrchestrate: Rule<'task_orchestrate'> = (state, { task: request
         deadlineAt: request.deadlineMs === null ? null : world.now + request.deadlineMs,
         phases: plan.phases,
         opens,
+        ...(request.planned && { planning: defaultsIn(request) }),
       }),
     ],
     then: plan.phases
@@ -336,7 +338,8 @@ function describeResults(task: Task, show: Show): object {
 
 /** The result of the phase on which no other depends; where several do not, an object of theirs by name. */
 function aggregate(task: Task, show: Show): unknown {
-  const last = task.phases.filter((phase) => !task.phases.some((of) => of.dependencies.includes(phase.name)));
+  const phases = decidingPhases(task);
+  const last = phases.filter((phase) => !phases.some((of) => of.dependencies.includes(phase.name)));
   if (last.length === 1) return winningResult(last[0]!, show);
   return Object.fromEntries(last.map((phase) => [phase.name, winningResult(phase, show)]));
 }

@@ -51,6 +51,7 @@ function taskRequest(args: TaskOrchestrateArguments, defaults: Services['default
     agentType: task.agentType ?? null,
     parallelism: task.parallelism ?? null,
     phases: task.phases?.map(phaseRequest) ?? null,
+    planned: task.plan === 'agent',
     aggregation: execution.resultAggregation ?? null,
     consensusRequired: task.consensusRequired ?? false,
     consensusThreshold: task.consensusThreshold ?? null,
@@ -66,7 +67,7 @@ function taskRequest(args: TaskOrchestrateArguments, defaults: Services['default
   };
 }
 
-function phaseRequest(phase: PhaseRequest): CorePhaseRequest {
+export function phaseRequest(phase: PhaseRequest): CorePhaseRequest {
   return {
     name: phase.name,
     description: phase.description ?? null,

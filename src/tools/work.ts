@@ -1,10 +1,12 @@
 /**
  * Tools of those who work: swarm_join, swarm_leave, task_next, task_update, task_complete, task_fail, task_release.
  */
+import type { CommandOf } from '../core/command.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import { isRefusal } from '../core/refusal.ts';
 import type { Usage } from '../core/state.ts';
 import type {
+  PhaseRequest,
   SwarmJoinArguments,
   SwarmLeaveArguments,
   TaskCompleteArguments,
@@ -13,7 +15,9 @@ import type {
   TaskReleaseArguments,
   TaskUpdateArguments,
 } from '../spec.types.ts';
+import { definition, validate } from '../spec.ts';
 import { newestSwarm, settle, submitActing, withRequestId } from './calling.ts';
+import { phaseRequest } from './task.ts';
 import type { Answer, Call, Handler } from './tool.ts';
 
 const waitSecondsByDefault = 30;
@@ -91,6 +95,7 @@ export const taskUpdate: Handler<TaskUpdateArguments> = async (call) => {
 export const taskComplete: Handler<TaskCompleteArguments> = async (call) => {
   const { assignmentId, leaseToken, result, vote } = call.args;
   const usage = usageOf(call.args.usage);
+  const plan = planIn(result);
   return submitActing(call, (actor) => ({
     type: 'task_complete',
     actor,
@@ -98,9 +103,19 @@ export const taskComplete: Handler<TaskCompleteArguments> = async (call) => {
     leaseToken,
     result: result as Json,
     vote: vote as Json | undefined,
+    ...(plan !== null && { plan }),
     usage,
   }));
 };
+
+/** The phases in a result that has some: whether a plan was asked for is known to the core. */
+function planIn(result: unknown): NonNullable<CommandOf<'task_complete'>['plan']> | null {
+  if (typeof result !== 'object' || result === null || !('phases' in result)) return null;
+  const problem = validate(planSchema, result);
+  return problem === null ? (result.phases as PhaseRequest[]).map(phaseRequest) : { faulty: problem.message };
+}
+
+const planSchema = { type: 'object', properties: { phases: { type: 'array', items: definition('phaseRequest') } } };
 
 export const taskFail: Handler<TaskFailArguments> = async (call) => {
   const { assignmentId, leaseToken, reason, message = null, retryable = true } = call.args;

@@ -227,6 +227,7 @@ export function taskRequest(task: Partial<TaskRequest>): TaskRequest {
     agentType: null,
     parallelism: null,
     phases: null,
+    planned: false,
     aggregation: null,
     consensusRequired: false,
     consensusThreshold: null,

@@ -17,6 +17,11 @@ const program = (expression: string): string =>
     `let s="";process.stdin.on("data",d=>s+=d).on("end",()=>{const a=JSON.parse(s);console.log(JSON.stringify(${expression}))})`,
   ]);
 
+/** At first something that fails, and then what is left to do. */
+const plan = `{phases: a.phase === "plan"
+  ? [{name: "words", requiredCapabilities: ["split"]}, {name: "fragile", requiredCapabilities: ["fragile"]}]
+  : [{name: "number", requiredCapabilities: ["count"], dependencies: ["words"]}]}`.replaceAll(/\s+/g, ' ');
+
 const types = (folder: string): string => `
 agentTypes:
   blue: {argv: [echo, blue], stdin: none}
@@ -29,6 +34,7 @@ agentTypes:
   split: {argv: ${program('({words: a.input.split(" "), at: a.phase})')}, stdin: json, parse: json}
   count: {argv: ${program('({count: a.dependencies[Object.keys(a.dependencies)[0]].words.length})')}, stdin: json, parse: json}
   add: {argv: ${program('Object.values(a.dependencies).reduce((sum, n) => sum + n, 0)')}, stdin: json, parse: json}
+  coordinator: {argv: ${program(plan)}, stdin: json, parse: json}
   validator:
     argv: ${program('({choice: Object.entries(a.input.candidates).find(([, said]) => said.includes("GREEN"))[0]})')}
     stdin: json
@@ -241,6 +247,22 @@ test('each way to plan a task and to make one of many results, with real workers
     });
     assert.equal(resolvedStrategy, 'given_phases');
     assert.equal((await ended(taskId)).result, 6);
+  });
+
+  await t.test('planned by an agent, which plans anew when a phase of its plan fails', async () => {
+    await Promise.all([spawn('coordinator', []), spawn('broken', ['fragile'])]);
+    const { status, result, phases } = await run({ input: 'one two three', plan: 'agent' }, { retryPolicy: 'none' });
+    assert.deepEqual([status, result], ['completed', { count: 3 }]);
+    assert.deepEqual(
+      phases.map(({ name, status: how }: any) => [name, how]),
+      [
+        ['plan', 'succeeded'],
+        ['words', 'succeeded'],
+        ['fragile', 'failed'],
+        ['replan', 'succeeded'],
+        ['number', 'succeeded'],
+      ],
+    );
   });
 
   await t.test('balanced: one assignment an item, the results in their order', async () => {
