@@ -249,7 +249,11 @@ export interface AgentMessageArguments {
   /**
    * Agent, as agent_spawn or swarm_join returned it.
    */
-  agentId: string;
+  agentId?: string;
+  /**
+   * true: to everyone that the sender may reach, instead of one agentId.
+   */
+  broadcast?: boolean;
   /**
    * Any JSON value.
    */
@@ -262,28 +266,64 @@ export interface AgentMessageArguments {
    * The messageId that this answers.
    */
   replyTo?: string;
+  /**
+   * Seconds after which the message is dropped if it has not been acknowledged; never when absent.
+   */
+  ttl?: number;
   requestId?: RequestId;
 }
 export interface AgentMessageResult {
   messageId: string;
   swarmId: string;
   /**
-   * The receiver.
+   * The receiver; absent of a broadcast.
    */
-  agentId: string;
+  agentId?: string;
   /**
    * The sending agent; null when the caller acts as none.
    */
   from: string | null;
   /**
-   * Number of the message in the receiver's inbox.
+   * Number of the message in the receiver's inbox; absent of a broadcast.
    */
-  seq: number;
+  seq?: number;
   /**
    * Durable, not yet acknowledged.
    */
   status: 'stored';
   sentAt: Time;
+  /**
+   * Of a broadcast: everyone who has it in the inbox now.
+   */
+  receivers?: {
+    agentId: string;
+    /**
+     * Number of the message in this inbox.
+     */
+    seq: number;
+    /**
+     * How far along the topology this receiver is from the sender.
+     */
+    hops: number;
+  }[];
+  /**
+   * ISO 8601, UTC.
+   */
+  expiresAt?: string;
+  pending?: Pending;
+}
+/**
+ * Of the sender; absent when the caller acts as no agent.
+ */
+export interface Pending {
+  /**
+   * Messages in the agent's inbox that it has not acknowledged.
+   */
+  messages: number;
+  /**
+   * Assignments that it held and that are no longer its own: it should stop working on them.
+   */
+  cancel: string[];
 }
 export interface AgentSpawnArguments {
   /**
@@ -587,12 +627,12 @@ export interface MessageAckArguments {
 export interface MessageAckResult {
   agentId: string;
   acknowledged: number;
-  pending: Pending;
+  pending: Pending1;
 }
 /**
  * What the agent should know; every reply to a worker has it, because agents do not look into their inbox.
  */
-export interface Pending {
+export interface Pending1 {
   /**
    * Messages in the agent's inbox that it has not acknowledged.
    */
@@ -627,14 +667,25 @@ export interface MessageNextResult {
     seq: number;
     from: string | null;
     sentAt: Time;
+    /**
+     * The messageId that it answers.
+     */
     replyTo: string | null;
     message: unknown;
+    /**
+     * ISO 8601, UTC.
+     */
+    expiresAt?: string;
+    /**
+     * Of a broadcast only: how far along the topology the receiver is from the sender.
+     */
+    hops?: number;
   }[];
   /**
    * For message_ack, and for the next call.
    */
   cursor: number;
-  pending: Pending;
+  pending: Pending1;
 }
 export interface ServerInfoArguments {}
 export interface ServerInfoResult {
@@ -838,7 +889,7 @@ export interface SwarmJoinResult {
     attempt: number;
     leaseToken: string;
   }[];
-  pending: Pending;
+  pending: Pending1;
 }
 export interface SwarmLeaveArguments {
   /**
@@ -1088,7 +1139,7 @@ export interface TaskCompleteResult {
   taskId: string;
   status: 'succeeded';
   taskStatus: TaskState;
-  pending: Pending;
+  pending: Pending1;
 }
 export interface TaskFailArguments {
   /**
@@ -1125,7 +1176,7 @@ export interface TaskFailResult {
    */
   attemptsLeft: number;
   taskStatus: TaskState;
-  pending: Pending;
+  pending: Pending1;
 }
 export interface TaskListArguments {
   /**
@@ -1218,7 +1269,7 @@ export interface TaskNextResult {
     timeoutMs: number;
     requiredCapabilities: string[];
   } | null;
-  pending: Pending;
+  pending: Pending1;
 }
 export interface TaskOrchestrateArguments {
   /**
@@ -1441,7 +1492,7 @@ export interface TaskReleaseArguments {
 export interface TaskReleaseResult {
   assignmentId: string;
   status: 'queued';
-  pending: Pending;
+  pending: Pending1;
 }
 export interface TaskResultsArguments {
   taskId: TaskId;
@@ -1572,7 +1623,7 @@ export interface TaskUpdateArguments {
 export interface TaskUpdateResult {
   assignmentId: string;
   leaseExpiresAt: Time;
-  pending: Pending;
+  pending: Pending1;
 }
 export interface TaskWaitArguments {
   taskId: TaskId;

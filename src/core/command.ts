@@ -74,9 +74,11 @@ export type CommandBody =
   | {
       readonly type: 'agent_message';
       readonly from: Actor | null;
-      readonly to: string;
+      /** null: everyone that the sender may reach. */
+      readonly to: string | null;
       readonly message: Json;
       readonly replyTo: string | null;
+      readonly ttlMs: number | null;
     }
   | { readonly type: 'task_orchestrate'; readonly task: TaskRequest }
   | { readonly type: 'task_status'; readonly taskId: string }

@@ -100,9 +100,16 @@ export function decide(state: State, command: Command, world: World): Refusal | 
     );
   }
   const decision = (rules[command.type] as Rule<CommandType>)(state, command, world);
-  if (isRefusal(decision) || !renewing.has(command.type)) return decision;
-  const renewed = renewLeases(state, state.agents.get((command as { actor: Actor }).actor.agentId)!, world);
+  if (isRefusal(decision)) return decision;
+  const alive = signOfLife(command);
+  if (alive === null) return decision;
+  const renewed = renewLeases(state, state.agents.get(alive.agentId)!, world);
   return renewed.length === 0 ? decision : { ...decision, events: [...renewed, ...(decision.events ?? [])] };
+}
+
+function signOfLife(command: Command): Actor | null {
+  if (command.type === 'agent_message') return command.from;
+  return renewing.has(command.type) ? (command as { actor: Actor }).actor : null;
 }
 
 export type Outcome =

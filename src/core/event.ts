@@ -161,6 +161,24 @@ export type EventBody =
       readonly to: string;
       readonly replyTo: string | null;
       readonly body: Payload;
+      /** Absent, as in version 1: it does not expire. */
+      readonly expiresAt?: number;
+    }
+  /** One message in several inboxes. */
+  | {
+      readonly type: 'message_broadcast';
+      readonly messageId: string;
+      readonly from: string | null;
+      readonly receivers: readonly { readonly agentId: string; readonly hops: number }[];
+      readonly replyTo: string | null;
+      readonly body: Payload;
+      readonly expiresAt?: number;
+    }
+  | {
+      readonly type: 'messages_expired';
+      readonly agentId: string;
+      readonly messageIds: readonly string[];
+      readonly blobs: readonly string[];
     }
   | {
       readonly type: 'messages_acknowledged';
@@ -209,7 +227,9 @@ export const eventVersions: Readonly<Record<EventType, number>> = {
   phase_settled: 1,
   task_ended: 1,
   tasks_forgotten: 1,
-  message_sent: 1,
+  message_sent: 2,
+  message_broadcast: 1,
+  messages_expired: 1,
   messages_acknowledged: 1,
   request_answered: 1,
 };

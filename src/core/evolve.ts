@@ -11,6 +11,8 @@ import {
   createIndexes,
   forgetAgent,
   forgetTask,
+  messagesRemoved,
+  messageStored,
   refreshAgent,
   refreshAssignment,
   refreshSwarm,
@@ -23,6 +25,7 @@ import {
   measuredType,
   type Agent,
   type Assignment,
+  type Message,
   type Phase,
   type State,
   type Swarm,
@@ -356,20 +359,20 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
   },
 
   message_sent(state, event) {
-    const agent = agentOf(state, event.to);
-    agent.inbox.push({
-      id: event.messageId,
-      seq: agent.nextMessageSeq++,
-      from: event.from,
-      sentAt: event.at,
-      replyTo: event.replyTo,
-      body: event.body,
-    });
+    storeMessage(state, agentOf(state, event.to), event, null);
+  },
+
+  message_broadcast(state, event) {
+    for (const { agentId, hops } of event.receivers) storeMessage(state, agentOf(state, agentId), event, hops);
   },
 
   messages_acknowledged(state, event) {
-    const agent = agentOf(state, event.agentId);
-    agent.inbox = agent.inbox.filter((message) => message.seq > event.upTo);
+    removeMessages(state, agentOf(state, event.agentId), (message) => message.seq <= event.upTo);
+  },
+
+  messages_expired(state, event) {
+    const expired = new Set(event.messageIds);
+    removeMessages(state, agentOf(state, event.agentId), (message) => expired.has(message.id));
   },
 
   request_answered(state, event) {
@@ -465,6 +468,34 @@ function closeAgent(state: State, agent: Agent, life: Agent['life']): void {
   state.closedAgents.push(agent.id);
   refreshAgent(state, agent);
   refreshSwarm(state);
+}
+
+function storeMessage(
+  state: State,
+  agent: Agent,
+  event: Pick<Extract<Event, { type: 'message_sent' }>, 'messageId' | 'from' | 'at' | 'replyTo' | 'body' | 'expiresAt'>,
+  hops: number | null,
+): void {
+  const message: Message = {
+    id: event.messageId,
+    seq: agent.nextMessageSeq++,
+    from: event.from,
+    sentAt: event.at,
+    replyTo: event.replyTo,
+    body: event.body,
+    ...(event.expiresAt !== undefined && { expiresAt: event.expiresAt }),
+    ...(hops !== null && { hops }),
+  };
+  agent.inbox.push(message);
+  messageStored(state, agent, message);
+}
+
+function removeMessages(state: State, agent: Agent, isGone: (message: Message) => boolean): void {
+  const removed: Message[] = [];
+  const kept: Message[] = [];
+  for (const message of agent.inbox) (isGone(message) ? removed : kept).push(message);
+  agent.inbox = kept;
+  messagesRemoved(state, agent, removed);
 }
 
 function setWork(state: State, assignmentId: string, work: Work): void {

@@ -9,7 +9,7 @@
  * heads of the few lanes that fit and never at the queue itself.
  */
 import { createHeap, type Heap, type Slotted } from './heap.ts';
-import type { Agent, Assignment, Phase, Priority, State, Task } from './state.ts';
+import type { Agent, Assignment, Message, Payload, Phase, Priority, State, Task } from './state.ts';
 
 export interface Indexes {
   readonly timers: Heap<Timer>;
@@ -23,6 +23,8 @@ export interface Indexes {
   /** What waits for a claim, offered or not. */
   readonly queued: Map<string, Queued>;
   readonly taskBySeq: Map<number, Task>;
+  /** In how many inboxes a blob is: that of a broadcast goes with the last of them. */
+  readonly inboxBlobs: Map<string, number>;
   /** Tasks that have not ended, agents that are not closed. */
   liveTasks: number;
   liveAgents: number;
@@ -35,6 +37,7 @@ export interface Timer extends Slotted {
 
 export type TimerSubject =
   | { readonly kind: 'agent'; readonly id: string }
+  | { readonly kind: 'inbox'; readonly id: string; readonly agentId: string }
   | { readonly kind: 'task'; readonly id: string }
   | { readonly kind: 'assignment'; readonly id: string }
   | { readonly kind: 'ended_tasks'; readonly id: 'ended_tasks' }
@@ -93,6 +96,7 @@ export function createIndexes(): Indexes {
     lanes: new Map(),
     queued: new Map(),
     taskBySeq: new Map(),
+    inboxBlobs: new Map(),
     liveTasks: 0,
     liveAgents: 0,
   };
@@ -157,8 +161,11 @@ export function refreshAgent(state: State, agent: Agent): void {
   const { life } = agent;
 
   const live = agentClosedAt(agent) === null;
-  if (live !== entry.live) indexes.liveAgents += live ? 1 : -1;
-  entry.live = live;
+  if (live !== entry.live) {
+    indexes.liveAgents += live ? 1 : -1;
+    entry.live = live;
+    refreshInboxTimer(state, agent);
+  }
 
   const token = life.status === 'spawning' ? life.joinToken : 'resumeToken' in life ? life.resumeToken : null;
   if (token !== entry.token) {
@@ -175,7 +182,49 @@ export function refreshAgent(state: State, agent: Agent): void {
 }
 
 export function forgetAgent(state: State, agent: Agent): void {
+  messagesRemoved(state, agent, agent.inbox);
   state.indexes.agents.delete(agent.id);
+}
+
+// ---- inboxes
+
+export function messageStored(state: State, agent: Agent, { body, expiresAt }: Message): void {
+  const { inboxBlobs, timerOf } = state.indexes;
+  if ('blob' in body) inboxBlobs.set(body.blob, (inboxBlobs.get(body.blob) ?? 0) + 1);
+  if (expiresAt === undefined || agentClosedAt(agent) !== null) return;
+  const timer = inboxTimer(agent);
+  setTimer(state, timer, Math.min(expiresAt, timerOf.get(timer.id)?.due ?? Infinity));
+}
+
+export function messagesRemoved(state: State, agent: Agent, removed: readonly Message[]): void {
+  const { inboxBlobs } = state.indexes;
+  for (const { body } of removed) {
+    if (!('blob' in body)) continue;
+    const left = inboxBlobs.get(body.blob)! - 1;
+    if (left === 0) inboxBlobs.delete(body.blob);
+    else inboxBlobs.set(body.blob, left);
+  }
+  if (removed.some(({ expiresAt }) => expiresAt !== undefined)) refreshInboxTimer(state, agent);
+}
+
+/** The blobs that no inbox needs any more once these have been removed from theirs. */
+export function blobsOnlyIn(state: State, bodies: readonly Payload[]): string[] {
+  const removed = new Map<string, number>();
+  for (const body of bodies) if ('blob' in body) removed.set(body.blob, (removed.get(body.blob) ?? 0) + 1);
+  return [...removed].flatMap(([blob, times]) => (state.indexes.inboxBlobs.get(blob) === times ? [blob] : []));
+}
+
+/** When the first of the agent's messages expires. */
+function refreshInboxTimer(state: State, agent: Agent): void {
+  let earliest = Infinity;
+  if (agentClosedAt(agent) === null) {
+    for (const { expiresAt } of agent.inbox) if (expiresAt !== undefined) earliest = Math.min(earliest, expiresAt);
+  }
+  setTimer(state, inboxTimer(agent), earliest === Infinity ? null : earliest);
+}
+
+function inboxTimer({ id }: Agent): Extract<TimerSubject, { kind: 'inbox' }> {
+  return { kind: 'inbox', id: `${id}/inbox`, agentId: id };
 }
 
 function refreshProfile(state: State, entry: AgentEntry, joined: boolean): void {

@@ -2,7 +2,7 @@
  * A state as JSON text, and back: the records as they stand, in their order. The indexes are rebuilt.
  */
 import { createState } from './evolve.ts';
-import { refreshAgent, refreshAssignment, refreshSwarm, refreshTask } from './index.ts';
+import { messageStored, refreshAgent, refreshAssignment, refreshSwarm, refreshTask } from './index.ts';
 import type { Limits } from './limits.ts';
 import type { Agent, AnsweredRequest, State, Swarm, Task } from './state.ts';
 
@@ -47,6 +47,7 @@ export function restore(text: string, limits: Limits): State {
   for (const agent of content.agents) {
     state.agents.set(agent.id, agent);
     refreshAgent(state, agent);
+    for (const message of agent.inbox) messageStored(state, agent, message);
   }
   for (const task of content.tasks) {
     state.tasks.set(task.id, task);

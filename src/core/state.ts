@@ -127,6 +127,14 @@ export interface Message {
   readonly sentAt: number;
   readonly replyTo: string | null;
   readonly body: Payload;
+  /** Not delivered from this time on; absent: it stays until it is acknowledged. */
+  readonly expiresAt?: number;
+  /** Of a broadcast only: how far along the topology the receiver is from the sender. */
+  readonly hops?: number;
+}
+
+export function isExpired({ expiresAt }: Message, now: number): boolean {
+  return expiresAt !== undefined && expiresAt <= now;
 }
 
 // ---- tasks

@@ -84,6 +84,7 @@ export function assertInvariants(state: State): void {
   assert.equal(indexes.liveTasks, liveTasks);
 
   let liveAgents = 0;
+  const inboxBlobs = new Map<string, number>();
   for (const agent of state.agents.values()) {
     const closed = agentClosedAt(agent) !== null;
     if (!closed) liveAgents += 1;
@@ -98,8 +99,17 @@ export function assertInvariants(state: State): void {
     );
     assert.ok(agent.inbox.length <= state.limits.inboxMessagesMax);
     agent.inbox.forEach((message, index) => assert.ok(index === 0 || message.seq > agent.inbox[index - 1]!.seq));
+    const expiries = agent.inbox.flatMap(({ expiresAt }) => expiresAt ?? []);
+    if (!closed && expiries.length > 0) {
+      timers.add(`${agent.id}/inbox`);
+      assert.equal(indexes.timerOf.get(`${agent.id}/inbox`)?.due, Math.min(...expiries));
+    }
+    for (const { body } of agent.inbox) {
+      if ('blob' in body) inboxBlobs.set(body.blob, (inboxBlobs.get(body.blob) ?? 0) + 1);
+    }
   }
   assert.equal(indexes.liveAgents, liveAgents);
+  assert.deepEqual([...indexes.inboxBlobs].sort(), [...inboxBlobs].sort());
   assert.ok(liveAgents <= swarm.maxAgents);
 
   for (const id of ['ended_tasks', 'closed_agents', 'swarm']) if (indexes.timerOf.has(id)) timers.add(id);

@@ -33,6 +33,8 @@ function walk(seed: number, steps: number): SwarmUnderTest {
     },
   });
   swarm.draw = draw;
+  let blobs = 0;
+  swarm.keep = (json) => (draw() < 0.3 ? { blob: `blob_${++blobs}`, bytes: 1 } : { json });
   const workers: Worker[] = [];
   const claims: { worker: Worker; claim: any }[] = [];
   const capabilities = () => ['a', 'b', 'c'].filter(() => draw() < 0.5);
@@ -126,7 +128,14 @@ function walk(seed: number, steps: number): SwarmUnderTest {
     () => {
       const agent = pick([...swarm.state.agents.keys()]);
       const worker = pick(workers);
-      if (agent !== undefined) may({ type: 'agent_message', from: null, to: agent, message: draw(), replyTo: null });
+      if (agent !== undefined)
+        may({ type: 'agent_message', from: null, to: agent, message: draw(), replyTo: null, ttlMs: null });
+      const ttlMs = pick([null, null, 1, 20_000]);
+      if (worker !== undefined && draw() < 0.5) may(worker.sending(draw() < 0.5 ? null : agent!, draw(), ttlMs));
+      if (worker !== undefined && draw() < 0.3) {
+        const read = may({ type: 'message_next', actor: worker.actor, after: 0, limit: 10 });
+        for (const { expiresAt } of read?.messages ?? []) assert.ok(!(Date.parse(expiresAt) <= swarm.now));
+      }
       if (worker !== undefined && draw() < 0.5)
         may({ type: 'message_ack', actor: worker.actor, upTo: Math.floor(draw() * 10) });
     },
