@@ -38,7 +38,7 @@ export type TimeOrNull = Time | null;
  */
 export type SwarmId = string;
 /**
- * Who may message, assign and validate whom. This version has mesh (anyone); the others are refused with unsupported_setting.
+ * Who may message whom, submit tasks and judge results. mesh (the default): anyone. star: the hub and its spokes message each other; the hub submits and judges. hierarchical: parents, children and siblings message each other; parents submit and judge. ring: each messages the next one, which goes on with its results and judges them; a broadcast goes round. A hub or parent that is over is replaced.
  */
 export type Topology = 'mesh' | 'star' | 'hierarchical' | 'ring';
 /**
@@ -251,7 +251,7 @@ export interface AgentMessageArguments {
    */
   agentId?: string;
   /**
-   * true: to everyone that the sender may reach, instead of one agentId.
+   * true: to everyone that the sender may reach by the topology, and in a ring to everyone, instead of one agentId.
    */
   broadcast?: boolean;
   /**
@@ -340,6 +340,10 @@ export interface AgentSpawnArguments {
   type?: string;
   name?: Name;
   capabilities?: Capabilities;
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  parent?: string;
   config?: AgentConfig;
   /**
    * Limits for the worker. Not enforced in this version, and the reply says so.
@@ -785,6 +789,10 @@ export interface AgentRequest {
   agentType?: string;
   name?: Name;
   capabilities?: Capabilities;
+  /**
+   * A name for people.
+   */
+  parent?: string;
   config?: AgentConfig;
 }
 export interface SwarmInitResult {
@@ -844,6 +852,10 @@ export interface SwarmJoinArguments {
    */
   type?: string;
   capabilities?: Capabilities1;
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  parent?: string;
   /**
    * Assignments that the agent holds at once; 1 when absent.
    */
@@ -935,7 +947,7 @@ export interface SwarmStatusArguments {
    */
   swarmId?: string;
   /**
-   * Also list who may message whom.
+   * Also list the live agents in the order of their arrival, which is that of a ring, with whom each may message and who may validate its work; the hub of a star; the parents of a hierarchy.
    */
   include_topology?: boolean;
   /**
@@ -978,9 +990,27 @@ export interface SwarmStatusResult {
    * Number of events so far.
    */
   version: number;
+  /**
+   * With include_topology, of a star: its hub; null while it has no live agent.
+   */
+  hub?: string | null;
+  /**
+   * With include_topology: live agents in the order of their arrival.
+   */
   members?: {
     agentId: string;
+    /**
+     * Whom it may message.
+     */
     peers: string[];
+    /**
+     * Who may judge what it did.
+     */
+    validators: string[];
+    /**
+     * In a hierarchy; null: it is the root.
+     */
+    parent?: string | null;
   }[];
   performance?: {
     queuedAssignments: number;

@@ -26,6 +26,7 @@ import { isRefusal, refuse, type Refusal } from './refusal.ts';
 import { forgetExcess } from './retention.ts';
 import { happened, iso, type Decision, type Effect, type Rule, type Show, type WakeKey, type World } from './rule.ts';
 import type { AnsweredRequest, State } from './state.ts';
+import { adoptChildren, electHub } from './succession.ts';
 import { recover, swarmDestroy, swarmInit, swarmStatus } from './swarm.ts';
 import { settlePhase, taskCancel, taskList, taskOrchestrate, taskResults, taskStatus, taskWait } from './task.ts';
 import { timersDue } from './timers.ts';
@@ -61,6 +62,8 @@ const rules: { readonly [T in CommandType]: Rule<T> } = {
   worker_failed: workerFailed,
   place,
   settle_phase: settlePhase,
+  elect_hub: electHub,
+  adopt_children: adoptChildren,
   forget_excess: forgetExcess,
 };
 
@@ -210,7 +213,7 @@ function answerAgain(
   const { answer } = answered;
   if (command.type === 'swarm_join' && 'reply' in answer) {
     // The connection that was to hear the answer is gone: this one takes its place.
-    const { requestId: _, ...join } = command;
+    const { requestId: _, parent: _parent, ...join } = command;
     return execute(state, { ...join, token: answer.reply['resumeToken'] as string }, world, show);
   }
   if ('reply' in answer) return { reply: answer.reply, events: [], effects: [], idle: null };

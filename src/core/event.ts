@@ -36,6 +36,7 @@ export type EventBody =
       readonly strategy: Strategy;
     }
   | { readonly type: 'swarm_destroyed' }
+  | { readonly type: 'hub_elected'; readonly agentId: string; readonly reason: string }
   // agents
   | {
       readonly type: 'agent_spawned';
@@ -49,6 +50,15 @@ export type EventBody =
       readonly joinToken: string;
       /** null: an external agent is waited for without limit. */
       readonly until: number | null;
+      /** Of a hierarchy only. Absent, as in version 1, or null: it has none. */
+      readonly parentId?: string | null;
+    }
+  /** parentId null: it is the root now. */
+  | {
+      readonly type: 'agents_adopted';
+      readonly agentIds: readonly string[];
+      readonly parentId: string | null;
+      readonly reason: string;
     }
   | {
       readonly type: 'agent_joined';
@@ -206,7 +216,9 @@ export type Event = EventBody & { readonly v: number; readonly at: number };
 export const eventVersions: Readonly<Record<EventType, number>> = {
   swarm_created: 1,
   swarm_destroyed: 1,
-  agent_spawned: 1,
+  hub_elected: 1,
+  agent_spawned: 2,
+  agents_adopted: 1,
   agent_joined: 1,
   agent_offline: 1,
   agent_restarted: 1,

@@ -75,6 +75,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       strategy: event.strategy,
       createdAt: event.at,
       destroyedAt: null,
+      hubId: null,
       nextAgentSeq: 1,
       nextTaskSeq: 1,
       metrics: { tasksCompleted: 0, tasksFailed: 0, tasksCancelled: 0, completedMs: 0, types: {} },
@@ -94,11 +95,16 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     refreshSwarm(state);
   },
 
+  hub_elected(state, event) {
+    swarmOf(state).hubId = event.agentId;
+  },
+
   agent_spawned(state, event) {
     const agent: Agent = {
       id: event.agentId,
       seq: swarmOf(state).nextAgentSeq++,
       type: event.agentType,
+      parentId: event.parentId ?? null,
       name: event.name,
       capabilities: event.capabilities,
       config: event.config,
@@ -118,6 +124,14 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     };
     state.agents.set(agent.id, agent);
     refreshAgent(state, agent);
+  },
+
+  agents_adopted(state, event) {
+    for (const agentId of event.agentIds) {
+      const agent = agentOf(state, agentId);
+      agent.parentId = event.parentId;
+      refreshAgent(state, agent);
+    }
   },
 
   agent_joined(state, event) {

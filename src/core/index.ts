@@ -8,6 +8,7 @@
  * same). Which lane fits which profile is worked out once, when either first appears, so that claiming looks at the
  * heads of the few lanes that fit and never at the queue itself.
  */
+import { createChain, type Chain, type Link } from './chain.ts';
 import { createHeap, type Heap, type Slotted } from './heap.ts';
 import type { Agent, Assignment, Message, Payload, Phase, Priority, State, Task } from './state.ts';
 
@@ -16,6 +17,11 @@ export interface Indexes {
   /** By the id of what the timer is for: each thing has at most one. */
   readonly timerOf: Map<string, Timer>;
   readonly agents: Map<string, AgentEntry>;
+  /** Agents that are not closed, in the order of their arrival; all of them, and by type. */
+  readonly live: Chain<Agent>;
+  readonly liveOfType: Map<string, Chain<Agent>>;
+  /** Of a hierarchy: the live children of an agent. */
+  readonly children: Map<string, Set<Agent>>;
   /** Which agent may join with a token. */
   readonly tokens: Map<string, string>;
   readonly profiles: Map<string, Profile>;
@@ -52,6 +58,11 @@ export interface AgentEntry extends Slotted {
   profile: Profile | null;
   token: string | null;
   live: boolean;
+  /** Among the live agents, and among those of its type; null once it is closed. */
+  place: Link<Agent> | null;
+  placeOfType: Link<Agent> | null;
+  /** Under whom it is listed as a child. */
+  parentId: string | null;
 }
 
 /** An assignment and where it belongs. */
@@ -91,6 +102,9 @@ export function createIndexes(): Indexes {
     timers: createHeap((a, b) => a.due < b.due),
     timerOf: new Map(),
     agents: new Map(),
+    live: createChain(),
+    liveOfType: new Map(),
+    children: new Map(),
     tokens: new Map(),
     profiles: new Map(),
     lanes: new Map(),
@@ -149,7 +163,17 @@ export function agentClosedAt(agent: Agent): number | null {
 function agentEntry(state: State, agent: Agent): AgentEntry {
   let entry = state.indexes.agents.get(agent.id);
   if (entry === undefined) {
-    entry = { agent, work: new Map(), profile: null, token: null, live: false, slot: -1 };
+    entry = {
+      agent,
+      work: new Map(),
+      profile: null,
+      token: null,
+      live: false,
+      place: null,
+      placeOfType: null,
+      parentId: null,
+      slot: -1,
+    };
     state.indexes.agents.set(agent.id, entry);
   }
   return entry;
@@ -164,8 +188,10 @@ export function refreshAgent(state: State, agent: Agent): void {
   if (live !== entry.live) {
     indexes.liveAgents += live ? 1 : -1;
     entry.live = live;
+    refreshPlace(state, entry);
     refreshInboxTimer(state, agent);
   }
+  refreshParent(state, entry, live ? agent.parentId : null);
 
   const token = life.status === 'spawning' ? life.joinToken : 'resumeToken' in life ? life.resumeToken : null;
   if (token !== entry.token) {
@@ -179,6 +205,39 @@ export function refreshAgent(state: State, agent: Agent): void {
 
   refreshProfile(state, entry, life.status === 'joined');
   refreshFree(entry);
+}
+
+/** Agents arrive in the order of their numbers and never come back to life, so the order of appending is theirs. */
+function refreshPlace({ indexes }: State, entry: AgentEntry): void {
+  const { agent, live, place, placeOfType } = entry;
+  const { live: all, liveOfType } = indexes;
+  let ofType = liveOfType.get(agent.type);
+  if (live) {
+    if (ofType === undefined) liveOfType.set(agent.type, (ofType = createChain()));
+    entry.place = all.append(agent);
+    entry.placeOfType = ofType.append(agent);
+  } else {
+    all.remove(place!);
+    ofType!.remove(placeOfType!);
+    if (ofType!.first === null) liveOfType.delete(agent.type);
+    entry.place = null;
+    entry.placeOfType = null;
+  }
+}
+
+function refreshParent({ indexes: { children } }: State, entry: AgentEntry, parentId: string | null): void {
+  if (parentId === entry.parentId) return;
+  if (entry.parentId !== null) {
+    const former = children.get(entry.parentId)!;
+    former.delete(entry.agent);
+    if (former.size === 0) children.delete(entry.parentId);
+  }
+  if (parentId !== null) {
+    const present = children.get(parentId);
+    if (present === undefined) children.set(parentId, new Set([entry.agent]));
+    else present.add(entry.agent);
+  }
+  entry.parentId = parentId;
 }
 
 export function forgetAgent(state: State, agent: Agent): void {
@@ -428,6 +487,12 @@ export function bestQueuedFor(state: State, agent: Agent, wanted: (queued: Queue
     }
   }
   return best;
+}
+
+/** Whether the agent has room for what is queued and can do it. */
+export function isFreeFor({ indexes }: State, { lane }: Queued, agent: Agent): boolean {
+  const { slot, profile } = indexes.agents.get(agent.id)!;
+  return slot !== -1 && lane.profiles.has(profile!);
 }
 
 /** The best free agent that can do what is queued and that `wanted` accepts, among the best `most` of each profile. */

@@ -14,7 +14,7 @@ import { actingAgent } from './agent.ts';
 import type { Actor, Command } from './command.ts';
 import type { Event } from './event.ts';
 import { findAssignment } from './evolve.ts';
-import { bestFreeAgent, bestQueuedFor, type Queued } from './index.ts';
+import { bestFreeAgent, bestQueuedFor, isFreeFor, type Queued } from './index.ts';
 import type { JsonObject } from './json.ts';
 import { heldBy, pendingFor } from './pending.ts';
 import { isRefusal, refuse, type Refusal } from './refusal.ts';
@@ -32,6 +32,7 @@ import {
   type Usage,
 } from './state.ts';
 import { roleOf } from './plan.ts';
+import { successorOf } from './topology.ts';
 import { winningResult } from './vote.ts';
 
 // ---- offering
@@ -40,15 +41,17 @@ import { winningResult } from './vote.ts';
 const candidatesMax = 64;
 
 /**
- * Offers a queued assignment to the best free agent: one that waits for work if there is one, and preferably one that
- * has not failed at it. Without any it stays queued for whoever asks first.
+ * Offers a queued assignment to the next one in a ring, else to the best free agent: one that waits for work if there is
+ * one, and preferably one that has not failed at it. Without any it stays queued for whoever asks first.
  */
 export const place: Rule<'place'> = (state, { assignmentId }, world) => {
   const queued = state.indexes.queued.get(assignmentId);
   if (queued === undefined) return {};
   const { phase, assignment } = queued;
   const isNew = (agent: Agent): boolean => mayTake(agent, phase) && !assignment.triedBy.includes(agent.id);
+  const next = nextInRing(state, queued);
   const agent =
+    (next !== undefined && isNew(next) ? next : undefined) ??
     bestFreeAgent(queued, (candidate) => isNew(candidate) && world.isWaiting(candidate.id), candidatesMax) ??
     bestFreeAgent(queued, isNew, candidatesMax) ??
     bestFreeAgent(queued, (candidate) => mayTake(candidate, phase), Infinity);
@@ -59,6 +62,20 @@ export const place: Rule<'place'> = (state, { assignmentId }, world) => {
     effects: [{ kind: 'wake', key: `work:${agent.id}` }],
   };
 };
+
+/** In a ring, output goes to the next one: that of who did the last dependency, if it is free and can go on with it. */
+function nextInRing(state: State, queued: Queued): Agent | undefined {
+  const { task, phase } = queued;
+  if (state.swarm!.topology !== 'ring' || phase.dependencies.length === 0) return undefined;
+  const last = task.phases.find(({ name }) => name === phase.dependencies.at(-1))!;
+  for (const { work } of last.assignments) {
+    const author = work.status === 'succeeded' ? state.indexes.agents.get(work.agentId) : undefined;
+    if (author?.live !== true) continue;
+    const next = successorOf(state, author.agent);
+    if (isFreeFor(state, queued, next)) return next;
+  }
+  return undefined;
+}
 
 /** The assignments of a phase are for distinct agents: whoever has, or has done, one of them takes no other. */
 function mayTake(agent: Agent, phase: Phase): boolean {

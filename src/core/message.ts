@@ -10,6 +10,7 @@ import { pendingFor } from './pending.ts';
 import { isRefusal, refuse, type Refusal } from './refusal.ts';
 import { happened, iso, type Decision, type Rule, type World } from './rule.ts';
 import { isExpired, type Agent, type Message, type State } from './state.ts';
+import { mayMessage, reachedBy } from './topology.ts';
 
 export const agentMessage: Rule<'agent_message'> = (state, command, world) => {
   const sender = command.from === null ? null : actingAgent(state, command.from);
@@ -29,6 +30,8 @@ function send(
   const receiver = state.agents.get(to);
   if (receiver === undefined) return refuseUnknownAgent(state, to);
   if (agentClosedAt(receiver) !== null) return refuseClosed(receiver);
+  const forbidden = mayMessage(state, sender, receiver);
+  if (forbidden !== null) return forbidden;
   const full = refuseFullInbox(state, receiver);
   if (full !== null) return full;
   const message = written(sender, command, world);
@@ -67,11 +70,6 @@ function broadcast(
     effects: receivers.map(({ agent }) => ({ kind: 'wake', key: `messages:${agent.id}` })),
     reply: (after) => Object.assign(describeSent(after, message, world.now), { receivers: stored }),
   };
-}
-
-function reachedBy(state: State, sender: Agent | null): { readonly agent: Agent; readonly hops: number }[] {
-  const live = [...state.indexes.agents.values()].filter((entry) => entry.live && entry.agent !== sender);
-  return live.map(({ agent }) => ({ agent, hops: 1 }));
 }
 
 function refuseFullInbox(state: State, { id, inbox }: Agent): Refusal | null {

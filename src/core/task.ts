@@ -12,8 +12,11 @@ import { whyWaiting } from './explain.ts';
 import { planTask, roleOf } from './plan.ts';
 import { describeConsensus, judge, maxFailures, requiredVotes, winningResult } from './vote.ts';
 import { claimEnded } from './lease.ts';
+import { mayAssign } from './topology.ts';
 
-export const taskOrchestrate: Rule<'task_orchestrate'> = (state, { task: request }, world) => {
+export const taskOrchestrate: Rule<'task_orchestrate'> = (state, { task: request, from }, world) => {
+  const forbidden = mayAssign(state, from);
+  if (forbidden !== null) return forbidden;
   if (state.indexes.liveTasks >= state.limits.liveTasksMax) {
     return refuse(
       'task_limit',

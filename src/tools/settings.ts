@@ -4,7 +4,6 @@
 import { refuse, type Refusal } from '../core/refusal.ts';
 
 const available = {
-  topology: ['mesh'],
   strategy: ['parallel', 'adaptive'],
   resultAggregation: ['all', 'first', 'majority_vote'],
   votingMechanism: ['equal'],

@@ -17,7 +17,7 @@ export const swarmInit: Handler<SwarmInitArguments> = async ({ args, caller, ser
   const command = translated(() => ({
     type: 'swarm_init' as const,
     name: args.name ?? null,
-    topology: supported('topology', args.topology) ?? ('mesh' as const),
+    topology: args.topology ?? 'mesh',
     maxAgents: args.config?.maxAgents ?? args.maxAgents ?? defaults.maxAgents,
     consensusThreshold: args.config?.consensusThreshold ?? defaults.consensusThreshold,
     strategy: supported('strategy', args.config?.strategy ?? args.strategy) ?? ('adaptive' as const),

@@ -22,7 +22,9 @@ function random(seed: number): () => number {
 function walk(seed: number, steps: number): SwarmUnderTest {
   const draw = random(seed);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(draw() * from.length)]!;
+  const topology = (['mesh', 'star', 'hierarchical', 'ring'] as const)[seed % 4]!;
   const swarm = SwarmUnderTest.withSwarm({
+    topology,
     maxAgents: 8,
     limits: {
       taskRetentionMs: 60_000,
@@ -45,9 +47,15 @@ function walk(seed: number, steps: number): SwarmUnderTest {
 
   const moves: (() => void)[] = [
     () => {
+      const parent = draw() < 0.5 ? pick([...swarm.state.agents.keys()]) : undefined;
       const spawn = may({
         type: 'agent_spawn',
-        agent: agentRequest({ capabilities: capabilities(), runtime: pick(['command', 'external']) }),
+        agent: agentRequest({
+          agentType: pick(['worker', 'worker', 'coordinator']),
+          capabilities: capabilities(),
+          runtime: pick(['command', 'external']),
+          ...(topology === 'hierarchical' && parent !== undefined && { parent }),
+        }),
         limitsAsked: false,
       });
       if (spawn === null || draw() < 0.3) return;
@@ -80,6 +88,7 @@ function walk(seed: number, steps: number): SwarmUnderTest {
           consensusRequired: draw() < 0.2,
         }),
         ...(draw() < 0.3 && { requestId: `r${Math.floor(draw() * 20)}` }),
+        ...(draw() < 0.3 && workers.length > 0 && { from: pick(workers).agentId }),
       });
     },
     () => {

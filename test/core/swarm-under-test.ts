@@ -10,7 +10,7 @@ import { defaultLimits, type Limits } from '../../src/core/limits.ts';
 import { isRefusal, type Refusal } from '../../src/core/refusal.ts';
 import type { Effect, World } from '../../src/core/rule.ts';
 import { snapshot } from '../../src/core/snapshot.ts';
-import type { Payload, State } from '../../src/core/state.ts';
+import type { Payload, State, Topology } from '../../src/core/state.ts';
 import { assertInvariants } from './invariants.ts';
 
 export const epoch = Date.UTC(2026, 0, 1);
@@ -39,6 +39,7 @@ export class SwarmUnderTest {
       readonly limits?: Partial<Limits>;
       readonly maxAgents?: number;
       readonly consensusThreshold?: number;
+      readonly topology?: Topology;
     } = {},
   ): SwarmUnderTest {
     const swarm = new SwarmUnderTest(options.limits);
@@ -46,7 +47,7 @@ export class SwarmUnderTest {
       type: 'swarm_init',
       swarmId: 'swarm_1',
       name: null,
-      topology: 'mesh',
+      topology: options.topology ?? 'mesh',
       maxAgents: options.maxAgents ?? 100,
       consensusThreshold: options.consensusThreshold ?? 0.7,
       strategy: 'adaptive',
@@ -124,6 +125,7 @@ export class SwarmUnderTest {
       token: string;
       leaseMs: number;
       name: string;
+      parent: string;
     }> = {},
   ): Worker {
     const reply = this.ask({
@@ -134,6 +136,7 @@ export class SwarmUnderTest {
       capabilities: options.capabilities ?? null,
       maxConcurrent: options.maxConcurrent ?? null,
       leaseMs: options.leaseMs ?? null,
+      ...(options.parent !== undefined && { parent: options.parent }),
     });
     return new Worker(this, reply.agentId, reply.joins, reply.resumeToken);
   }

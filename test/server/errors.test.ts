@@ -181,9 +181,6 @@ test('errors', async (t) => {
   await t.test('a setting that this version does not have is never accepted and ignored', async () => {
     const ofTask = (execution: object, task: object = {}) => ({ task: { description: 'x', ...task }, execution });
     for (const [name, args, setting, value] of [
-      ['swarm_init', { topology: 'star' }, 'topology', 'star'],
-      ['swarm_init', { topology: 'hierarchical' }, 'topology', 'hierarchical'],
-      ['swarm_init', { topology: 'ring' }, 'topology', 'ring'],
       ['swarm_init', { strategy: 'sequential' }, 'strategy', 'sequential'],
       ['swarm_init', { config: { strategy: 'balanced' } }, 'strategy', 'balanced'],
       ['task_orchestrate', ofTask({}, { strategy: 'sequential' }), 'strategy', 'sequential'],
