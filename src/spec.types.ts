@@ -38,7 +38,7 @@ export type TimeOrNull = Time | null;
  */
 export type SwarmId = string;
 /**
- * Who may message, assign and validate whom. This version has mesh (anyone); the others are refused with unsupported_setting.
+ * Who may message whom, submit tasks and judge results. mesh (the default): anyone. star: the hub and its spokes message each other; the hub submits and judges. hierarchical: parents, children and siblings message each other; parents submit and judge. ring: each messages the next one, which goes on with its results and judges them; a broadcast goes round. A hub or parent that is over is replaced.
  */
 export type Topology = 'mesh' | 'star' | 'hierarchical' | 'ring';
 /**
@@ -259,7 +259,11 @@ export interface AgentMessageArguments {
   /**
    * Agent, as agent_spawn or swarm_join returned it.
    */
-  agentId: string;
+  agentId?: string;
+  /**
+   * true: to everyone that the sender may reach by the topology, and in a ring to everyone, instead of one agentId.
+   */
+  broadcast?: boolean;
   /**
    * Any JSON value.
    */
@@ -272,28 +276,64 @@ export interface AgentMessageArguments {
    * The messageId that this answers.
    */
   replyTo?: string;
+  /**
+   * Seconds after which the message is dropped if it has not been acknowledged; never when absent.
+   */
+  ttl?: number;
   requestId?: RequestId;
 }
 export interface AgentMessageResult {
   messageId: string;
   swarmId: string;
   /**
-   * The receiver.
+   * The receiver; absent of a broadcast.
    */
-  agentId: string;
+  agentId?: string;
   /**
    * The sending agent; null when the caller acts as none.
    */
   from: string | null;
   /**
-   * Number of the message in the receiver's inbox.
+   * Number of the message in the receiver's inbox; absent of a broadcast.
    */
-  seq: number;
+  seq?: number;
   /**
    * Durable, not yet acknowledged.
    */
   status: 'stored';
   sentAt: Time;
+  /**
+   * Of a broadcast: everyone who has it in the inbox now.
+   */
+  receivers?: {
+    agentId: string;
+    /**
+     * Number of the message in this inbox.
+     */
+    seq: number;
+    /**
+     * How far along the topology this receiver is from the sender.
+     */
+    hops: number;
+  }[];
+  /**
+   * ISO 8601, UTC.
+   */
+  expiresAt?: string;
+  pending?: Pending;
+}
+/**
+ * Of the sender; absent when the caller acts as no agent.
+ */
+export interface Pending {
+  /**
+   * Messages in the agent's inbox that it has not acknowledged.
+   */
+  messages: number;
+  /**
+   * Assignments that it held and that are no longer its own: it should stop working on them.
+   */
+  cancel: string[];
 }
 export interface AgentSpawnArguments {
   /**
@@ -310,6 +350,10 @@ export interface AgentSpawnArguments {
   type?: string;
   name?: Name;
   capabilities?: Capabilities;
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  parent?: string;
   config?: AgentConfig;
   /**
    * Limits for the worker. Not enforced in this version, and the reply says so.
@@ -601,12 +645,12 @@ export interface MessageAckArguments {
 export interface MessageAckResult {
   agentId: string;
   acknowledged: number;
-  pending: Pending;
+  pending: Pending1;
 }
 /**
  * What the agent should know; every reply to a worker has it, because agents do not look into their inbox.
  */
-export interface Pending {
+export interface Pending1 {
   /**
    * Messages in the agent's inbox that it has not acknowledged.
    */
@@ -641,14 +685,25 @@ export interface MessageNextResult {
     seq: number;
     from: string | null;
     sentAt: Time;
+    /**
+     * The messageId that it answers.
+     */
     replyTo: string | null;
     message: unknown;
+    /**
+     * ISO 8601, UTC.
+     */
+    expiresAt?: string;
+    /**
+     * Of a broadcast only: how far along the topology the receiver is from the sender.
+     */
+    hops?: number;
   }[];
   /**
    * For message_ack, and for the next call.
    */
   cursor: number;
-  pending: Pending;
+  pending: Pending1;
 }
 export interface ServerInfoArguments {}
 export interface ServerInfoResult {
@@ -748,6 +803,10 @@ export interface AgentRequest {
   agentType?: string;
   name?: Name;
   capabilities?: Capabilities;
+  /**
+   * A name for people.
+   */
+  parent?: string;
   config?: AgentConfig;
 }
 export interface SwarmInitResult {
@@ -808,6 +867,10 @@ export interface SwarmJoinArguments {
   type?: string;
   capabilities?: Capabilities1;
   /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  parent?: string;
+  /**
    * Assignments that the agent holds at once; 1 when absent.
    */
   maxConcurrent?: number;
@@ -852,7 +915,7 @@ export interface SwarmJoinResult {
     attempt: number;
     leaseToken: string;
   }[];
-  pending: Pending;
+  pending: Pending1;
 }
 export interface SwarmLeaveArguments {
   /**
@@ -898,7 +961,7 @@ export interface SwarmStatusArguments {
    */
   swarmId?: string;
   /**
-   * Also list who may message whom.
+   * Also list the live agents in the order of their arrival, which is that of a ring, with whom each may message and who may validate its work; the hub of a star; the parents of a hierarchy.
    */
   include_topology?: boolean;
   /**
@@ -941,9 +1004,27 @@ export interface SwarmStatusResult {
    * Number of events so far.
    */
   version: number;
+  /**
+   * With include_topology, of a star: its hub; null while it has no live agent.
+   */
+  hub?: string | null;
+  /**
+   * With include_topology: live agents in the order of their arrival.
+   */
   members?: {
     agentId: string;
+    /**
+     * Whom it may message.
+     */
     peers: string[];
+    /**
+     * Who may judge what it did.
+     */
+    validators: string[];
+    /**
+     * In a hierarchy; null: it is the root.
+     */
+    parent?: string | null;
   }[];
   performance?: {
     queuedAssignments: number;
@@ -1124,7 +1205,7 @@ export interface TaskCompleteResult {
   taskId: string;
   status: 'succeeded';
   taskStatus: TaskState;
-  pending: Pending;
+  pending: Pending1;
 }
 export interface TaskDecideArguments {
   taskId: TaskId;
@@ -1211,7 +1292,7 @@ export interface TaskFailResult {
    */
   attemptsLeft: number;
   taskStatus: TaskState;
-  pending: Pending;
+  pending: Pending1;
 }
 export interface TaskListArguments {
   /**
@@ -1308,7 +1389,7 @@ export interface TaskNextResult {
     timeoutMs: number;
     requiredCapabilities: string[];
   } | null;
-  pending: Pending;
+  pending: Pending1;
 }
 export interface TaskOrchestrateArguments {
   /**
@@ -1565,7 +1646,7 @@ export interface TaskReleaseArguments {
 export interface TaskReleaseResult {
   assignmentId: string;
   status: 'queued';
-  pending: Pending;
+  pending: Pending1;
 }
 export interface TaskResultsArguments {
   taskId: TaskId;
@@ -1696,7 +1777,7 @@ export interface TaskUpdateArguments {
 export interface TaskUpdateResult {
   assignmentId: string;
   leaseExpiresAt: Time;
-  pending: Pending;
+  pending: Pending1;
 }
 export interface TaskWaitArguments {
   taskId: TaskId;

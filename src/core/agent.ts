@@ -18,6 +18,8 @@ import type { Limits } from './limits.ts';
 import { heldBy, pendingFor } from './pending.ts';
 import { refuse, isRefusal, type Refusal } from './refusal.ts';
 import { happened, iso, type Decision, type Effect, type Rule, type World } from './rule.ts';
+import { afterArrival, afterEnd } from './succession.ts';
+import { leaderOf } from './topology.ts';
 import { measuredType, type Agent, type State } from './state.ts';
 
 type Spawned = Extract<Event, { type: 'agent_spawned' }>;
@@ -25,10 +27,13 @@ type Spawned = Extract<Event, { type: 'agent_spawned' }>;
 export const agentSpawn: Rule<'agent_spawn'> = (state, command, world) => {
   const full = refuseWhenFull(state);
   if (full !== null) return full;
-  const spawned = spawnEvent(command.agent, world, state.limits);
+  const place = placeFor(state, command.agent.parent);
+  if (isRefusal(place)) return place;
+  const spawned = spawnEvent(command.agent, world, state.limits, place);
   return {
     events: [spawned],
     effects: startEffects(spawned),
+    then: afterArrival(state),
     reply: (after) => {
       const agent = after.agents.get(spawned.agentId)!;
       return {
@@ -107,6 +112,11 @@ export const swarmLeave: Rule<'swarm_leave'> = (state, command, world) => {
 
 export const swarmJoin: Rule<'swarm_join'> = (state, command, world) => {
   if (command.token === null) return joinAsNew(state, command, world);
+  if (command.parent !== undefined) {
+    return refuse('invalid_arguments', 'parent is for a new agent; who joins with a token has its place already', {
+      setting: 'parent',
+    });
+  }
   const agentId = state.indexes.tokens.get(command.token);
   const agent = agentId === undefined ? undefined : state.agents.get(agentId);
   if (agent === undefined) {
@@ -125,6 +135,8 @@ export const swarmJoin: Rule<'swarm_join'> = (state, command, world) => {
 function joinAsNew(state: State, command: Parameters<typeof swarmJoin>[1], world: World): Refusal | Decision {
   const full = refuseWhenFull(state);
   if (full !== null) return full;
+  const place = placeFor(state, command.parent);
+  if (isRefusal(place)) return place;
   const spawned = spawnEvent(
     {
       agentType: command.agentType ?? 'external',
@@ -136,6 +148,7 @@ function joinAsNew(state: State, command: Parameters<typeof swarmJoin>[1], world
     },
     world,
     state.limits,
+    place,
   );
   const { agentId, name, capabilities, maxConcurrent } = spawned;
   return {
@@ -151,6 +164,7 @@ function joinAsNew(state: State, command: Parameters<typeof swarmJoin>[1], world
         resumeToken: world.secret(),
       }),
     ],
+    then: afterArrival(state),
     reply: joinReply(agentId, world),
   };
 }
@@ -276,7 +290,8 @@ function close(
       { kind: 'wake', key: `messages:${agent.id}` },
       ...(agent.runtime === 'command' ? [{ kind: 'stop_worker' as const, agentId: agent.id }] : []),
     ],
-    then: [...left.then, { type: 'forget_excess' }],
+    // First of all: what is placed anew has to find everybody in their places.
+    then: [...afterEnd(state, agent, `${end.status}: ${end.reason}`), ...left.then, { type: 'forget_excess' }],
     reply: (after) => ({
       agentId: agent.id,
       swarmId: after.swarm!.id,
@@ -304,7 +319,24 @@ function leaveWork(
 
 // ---- pieces
 
-export function spawnEvent(request: AgentRequest, world: World, limits: Limits): Spawned {
+/** Whose child an agent is, null being nobody's; only a hierarchy has parents. */
+type Place = Pick<Spawned, 'parentId'>;
+
+function placeFor(state: State, asked: string | undefined): Place | Refusal {
+  const { topology } = state.swarm!;
+  if (topology !== 'hierarchical') {
+    if (asked === undefined) return {};
+    return refuse('invalid_arguments', `parent has no effect in a ${topology}: it needs the topology hierarchical`, {
+      setting: 'parent',
+    });
+  }
+  if (asked === undefined) return { parentId: leaderOf(state)?.id ?? null };
+  const parent = state.agents.get(asked);
+  if (parent === undefined) return refuseUnknownAgent(state, asked);
+  return agentClosedAt(parent) === null ? { parentId: parent.id } : refuseClosed(parent);
+}
+
+export function spawnEvent(request: AgentRequest, world: World, limits: Limits, place: Place): Spawned {
   return happened(world, {
     type: 'agent_spawned',
     agentId: world.id('agent'),
@@ -316,6 +348,7 @@ export function spawnEvent(request: AgentRequest, world: World, limits: Limits):
     maxConcurrent: request.maxConcurrent,
     joinToken: world.secret(),
     until: request.runtime === 'command' ? world.now + limits.spawnMs : null,
+    ...place,
   }) as Spawned;
 }
 

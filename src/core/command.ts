@@ -20,6 +20,8 @@ export interface AgentRequest {
   readonly config: JsonObject;
   readonly runtime: Agent['runtime'];
   readonly maxConcurrent: number;
+  /** Of a hierarchy: an agentId, or in `initialAgents` the name of one before it. Absent: the leader of the swarm. */
+  readonly parent?: string;
 }
 
 export interface PhaseRequest {
@@ -69,11 +71,18 @@ export type CommandBody =
   | {
       readonly type: 'agent_message';
       readonly from: Actor | null;
-      readonly to: string;
+      /** null: everyone that the sender may reach. */
+      readonly to: string | null;
       readonly message: Json;
       readonly replyTo: string | null;
+      readonly ttlMs: number | null;
     }
-  | { readonly type: 'task_orchestrate'; readonly task: TaskRequest }
+  | {
+      readonly type: 'task_orchestrate';
+      readonly task: TaskRequest;
+      /** The agent that submits it; absent: who acts as none. */
+      readonly from?: string;
+    }
   | { readonly type: 'task_status'; readonly taskId: string }
   | { readonly type: 'task_list'; readonly filter: string; readonly limit: number; readonly cursor: string | null }
   | { readonly type: 'task_wait'; readonly taskId: string }
@@ -96,6 +105,7 @@ export type CommandBody =
       readonly capabilities: readonly string[] | null;
       readonly maxConcurrent: number | null;
       readonly leaseMs: number | null;
+      readonly parent?: string;
     }
   | { readonly type: 'swarm_leave'; readonly actor: Actor; readonly reason: string | null }
   | { readonly type: 'task_next'; readonly actor: Actor }
@@ -148,6 +158,8 @@ export type CommandBody =
   // what follows from another command within the same commit
   | { readonly type: 'place'; readonly assignmentId: string }
   | { readonly type: 'settle_phase'; readonly taskId: string; readonly phase: string }
+  | { readonly type: 'elect_hub'; readonly reason: string }
+  | { readonly type: 'adopt_children'; readonly agentId: string; readonly reason: string }
   | { readonly type: 'forget_excess' };
 
 export type CommandType = CommandBody['type'];

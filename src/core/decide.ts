@@ -26,6 +26,7 @@ import { isRefusal, refuse, type Refusal } from './refusal.ts';
 import { forgetExcess } from './retention.ts';
 import { happened, iso, type Decision, type Effect, type Rule, type Show, type WakeKey, type World } from './rule.ts';
 import type { AnsweredRequest, State } from './state.ts';
+import { adoptChildren, electHub } from './succession.ts';
 import { recover, swarmDestroy, swarmInit, swarmStatus } from './swarm.ts';
 import { settlePhase, taskDecide } from './settle.ts';
 import { taskCancel, taskList, taskOrchestrate, taskResults, taskStatus, taskWait } from './task.ts';
@@ -63,6 +64,8 @@ const rules: { readonly [T in CommandType]: Rule<T> } = {
   worker_failed: workerFailed,
   place,
   settle_phase: settlePhase,
+  elect_hub: electHub,
+  adopt_children: adoptChildren,
   forget_excess: forgetExcess,
 };
 
@@ -102,9 +105,16 @@ export function decide(state: State, command: Command, world: World): Refusal | 
     );
   }
   const decision = (rules[command.type] as Rule<CommandType>)(state, command, world);
-  if (isRefusal(decision) || !renewing.has(command.type)) return decision;
-  const renewed = renewLeases(state, state.agents.get((command as { actor: Actor }).actor.agentId)!, world);
+  if (isRefusal(decision)) return decision;
+  const alive = signOfLife(command);
+  if (alive === null) return decision;
+  const renewed = renewLeases(state, state.agents.get(alive.agentId)!, world);
   return renewed.length === 0 ? decision : { ...decision, events: [...renewed, ...(decision.events ?? [])] };
+}
+
+function signOfLife(command: Command): Actor | null {
+  if (command.type === 'agent_message') return command.from;
+  return renewing.has(command.type) ? (command as { actor: Actor }).actor : null;
 }
 
 export type Outcome =
@@ -205,7 +215,7 @@ function answerAgain(
   const { answer } = answered;
   if (command.type === 'swarm_join' && 'reply' in answer) {
     // The connection that was to hear the answer is gone: this one takes its place.
-    const { requestId: _, ...join } = command;
+    const { requestId: _, parent: _parent, ...join } = command;
     return execute(state, { ...join, token: answer.reply['resumeToken'] as string }, world, show);
   }
   if ('reply' in answer) return { reply: answer.reply, events: [], effects: [], idle: null };

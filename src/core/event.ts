@@ -38,6 +38,7 @@ export type EventBody =
       readonly strategy: Strategy;
     }
   | { readonly type: 'swarm_destroyed' }
+  | { readonly type: 'hub_elected'; readonly agentId: string; readonly reason: string }
   // agents
   | {
       readonly type: 'agent_spawned';
@@ -51,6 +52,15 @@ export type EventBody =
       readonly joinToken: string;
       /** null: an external agent is waited for without limit. */
       readonly until: number | null;
+      /** Of a hierarchy only. Absent, as in version 1, or null: it has none. */
+      readonly parentId?: string | null;
+    }
+  /** parentId null: it is the root now. */
+  | {
+      readonly type: 'agents_adopted';
+      readonly agentIds: readonly string[];
+      readonly parentId: string | null;
+      readonly reason: string;
     }
   | {
       readonly type: 'agent_joined';
@@ -189,6 +199,24 @@ export type EventBody =
       readonly to: string;
       readonly replyTo: string | null;
       readonly body: Payload;
+      /** Absent, as in version 1: it does not expire. */
+      readonly expiresAt?: number;
+    }
+  /** One message in several inboxes. */
+  | {
+      readonly type: 'message_broadcast';
+      readonly messageId: string;
+      readonly from: string | null;
+      readonly receivers: readonly { readonly agentId: string; readonly hops: number }[];
+      readonly replyTo: string | null;
+      readonly body: Payload;
+      readonly expiresAt?: number;
+    }
+  | {
+      readonly type: 'messages_expired';
+      readonly agentId: string;
+      readonly messageIds: readonly string[];
+      readonly blobs: readonly string[];
     }
   | {
       readonly type: 'messages_acknowledged';
@@ -216,7 +244,9 @@ export type Event = EventBody & { readonly v: number; readonly at: number };
 export const eventVersions: Readonly<Record<EventType, number>> = {
   swarm_created: 1,
   swarm_destroyed: 1,
-  agent_spawned: 1,
+  hub_elected: 1,
+  agent_spawned: 2,
+  agents_adopted: 1,
   agent_joined: 1,
   agent_offline: 1,
   agent_restarted: 1,
@@ -243,7 +273,9 @@ export const eventVersions: Readonly<Record<EventType, number>> = {
   phase_settled: 1,
   task_ended: 1,
   tasks_forgotten: 1,
-  message_sent: 1,
+  message_sent: 2,
+  message_broadcast: 1,
+  messages_expired: 1,
   messages_acknowledged: 1,
   request_answered: 1,
 };

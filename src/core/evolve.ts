@@ -11,6 +11,8 @@ import {
   createIndexes,
   forgetAgent,
   forgetTask,
+  messagesRemoved,
+  messageStored,
   refreshAgent,
   refreshAssignment,
   refreshSwarm,
@@ -23,6 +25,7 @@ import {
   measuredType,
   type Agent,
   type Assignment,
+  type Message,
   type Phase,
   type State,
   type Swarm,
@@ -72,6 +75,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       strategy: event.strategy,
       createdAt: event.at,
       destroyedAt: null,
+      hubId: null,
       nextAgentSeq: 1,
       nextTaskSeq: 1,
       metrics: { tasksCompleted: 0, tasksFailed: 0, tasksCancelled: 0, completedMs: 0, types: {} },
@@ -91,11 +95,16 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     refreshSwarm(state);
   },
 
+  hub_elected(state, event) {
+    swarmOf(state).hubId = event.agentId;
+  },
+
   agent_spawned(state, event) {
     const agent: Agent = {
       id: event.agentId,
       seq: swarmOf(state).nextAgentSeq++,
       type: event.agentType,
+      parentId: event.parentId ?? null,
       name: event.name,
       capabilities: event.capabilities,
       config: event.config,
@@ -115,6 +124,14 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     };
     state.agents.set(agent.id, agent);
     refreshAgent(state, agent);
+  },
+
+  agents_adopted(state, event) {
+    for (const agentId of event.agentIds) {
+      const agent = agentOf(state, agentId);
+      agent.parentId = event.parentId;
+      refreshAgent(state, agent);
+    }
   },
 
   agent_joined(state, event) {
@@ -381,20 +398,20 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
   },
 
   message_sent(state, event) {
-    const agent = agentOf(state, event.to);
-    agent.inbox.push({
-      id: event.messageId,
-      seq: agent.nextMessageSeq++,
-      from: event.from,
-      sentAt: event.at,
-      replyTo: event.replyTo,
-      body: event.body,
-    });
+    storeMessage(state, agentOf(state, event.to), event, null);
+  },
+
+  message_broadcast(state, event) {
+    for (const { agentId, hops } of event.receivers) storeMessage(state, agentOf(state, agentId), event, hops);
   },
 
   messages_acknowledged(state, event) {
-    const agent = agentOf(state, event.agentId);
-    agent.inbox = agent.inbox.filter((message) => message.seq > event.upTo);
+    removeMessages(state, agentOf(state, event.agentId), (message) => message.seq <= event.upTo);
+  },
+
+  messages_expired(state, event) {
+    const expired = new Set(event.messageIds);
+    removeMessages(state, agentOf(state, event.agentId), (message) => expired.has(message.id));
   },
 
   request_answered(state, event) {
@@ -516,6 +533,34 @@ function closeAgent(state: State, agent: Agent, life: Agent['life']): void {
   state.closedAgents.push(agent.id);
   refreshAgent(state, agent);
   refreshSwarm(state);
+}
+
+function storeMessage(
+  state: State,
+  agent: Agent,
+  event: Pick<Extract<Event, { type: 'message_sent' }>, 'messageId' | 'from' | 'at' | 'replyTo' | 'body' | 'expiresAt'>,
+  hops: number | null,
+): void {
+  const message: Message = {
+    id: event.messageId,
+    seq: agent.nextMessageSeq++,
+    from: event.from,
+    sentAt: event.at,
+    replyTo: event.replyTo,
+    body: event.body,
+    ...(event.expiresAt !== undefined && { expiresAt: event.expiresAt }),
+    ...(hops !== null && { hops }),
+  };
+  agent.inbox.push(message);
+  messageStored(state, agent, message);
+}
+
+function removeMessages(state: State, agent: Agent, isGone: (message: Message) => boolean): void {
+  const removed: Message[] = [];
+  const kept: Message[] = [];
+  for (const message of agent.inbox) (isGone(message) ? removed : kept).push(message);
+  agent.inbox = kept;
+  messagesRemoved(state, agent, removed);
 }
 
 function setWork(state: State, assignmentId: string, work: Work): void {

@@ -52,7 +52,7 @@ function whyUnclaimed(state: State, phase: Phase, assignment: Assignment): strin
   const joined = capable.filter((agent) => agent.life.status === 'joined');
   if (joined.length === 0)
     return `no capable agent is connected: ${capable.map(({ id, life }) => `${id} is ${life.status}`).join(', ')}`;
-  const others = joined.filter((agent) => mayTake(agent, phase, assignment));
+  const others = joined.filter((agent) => mayTake(state, agent, phase, assignment));
   if (others.length === 0 && judges !== undefined) return 'needs a judge: an agent that is no author of what is judged';
   if (others.length === 0) {
     return `needs ${phase.parallelism} distinct capable agents; ${joined.length === 1 ? 'there is one' : `there are ${joined.length}`}`;

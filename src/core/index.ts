@@ -8,14 +8,20 @@
  * same). Which lane fits which profile is worked out once, when either first appears, so that claiming looks at the
  * heads of the few lanes that fit and never at the queue itself.
  */
+import { createChain, type Chain, type Link } from './chain.ts';
 import { createHeap, type Heap, type Slotted } from './heap.ts';
-import type { Agent, Assignment, Phase, Priority, State, Task } from './state.ts';
+import type { Agent, Assignment, Message, Payload, Phase, Priority, State, Task } from './state.ts';
 
 export interface Indexes {
   readonly timers: Heap<Timer>;
   /** By the id of what the timer is for: each thing has at most one. */
   readonly timerOf: Map<string, Timer>;
   readonly agents: Map<string, AgentEntry>;
+  /** Agents that are not closed, in the order of their arrival; all of them, and by type. */
+  readonly live: Chain<Agent>;
+  readonly liveOfType: Map<string, Chain<Agent>>;
+  /** Of a hierarchy: the live children of an agent. */
+  readonly children: Map<string, Set<Agent>>;
   /** Which agent may join with a token. */
   readonly tokens: Map<string, string>;
   readonly profiles: Map<string, Profile>;
@@ -23,6 +29,8 @@ export interface Indexes {
   /** What waits for a claim, offered or not. */
   readonly queued: Map<string, Queued>;
   readonly taskBySeq: Map<number, Task>;
+  /** In how many inboxes a blob is: that of a broadcast goes with the last of them. */
+  readonly inboxBlobs: Map<string, number>;
   /** Tasks that have not ended, agents that are not closed. */
   liveTasks: number;
   liveAgents: number;
@@ -35,6 +43,7 @@ export interface Timer extends Slotted {
 
 export type TimerSubject =
   | { readonly kind: 'agent'; readonly id: string }
+  | { readonly kind: 'inbox'; readonly id: string; readonly agentId: string }
   | { readonly kind: 'task'; readonly id: string }
   | { readonly kind: 'assignment'; readonly id: string }
   | { readonly kind: 'ended_tasks'; readonly id: 'ended_tasks' }
@@ -49,6 +58,11 @@ export interface AgentEntry extends Slotted {
   profile: Profile | null;
   token: string | null;
   live: boolean;
+  /** Among the live agents, and among those of its type; null once it is closed. */
+  place: Link<Agent> | null;
+  placeOfType: Link<Agent> | null;
+  /** Under whom it is listed as a child. */
+  parentId: string | null;
 }
 
 /** An assignment and where it belongs. */
@@ -88,11 +102,15 @@ export function createIndexes(): Indexes {
     timers: createHeap((a, b) => a.due < b.due),
     timerOf: new Map(),
     agents: new Map(),
+    live: createChain(),
+    liveOfType: new Map(),
+    children: new Map(),
     tokens: new Map(),
     profiles: new Map(),
     lanes: new Map(),
     queued: new Map(),
     taskBySeq: new Map(),
+    inboxBlobs: new Map(),
     liveTasks: 0,
     liveAgents: 0,
   };
@@ -145,7 +163,17 @@ export function agentClosedAt(agent: Agent): number | null {
 function agentEntry(state: State, agent: Agent): AgentEntry {
   let entry = state.indexes.agents.get(agent.id);
   if (entry === undefined) {
-    entry = { agent, work: new Map(), profile: null, token: null, live: false, slot: -1 };
+    entry = {
+      agent,
+      work: new Map(),
+      profile: null,
+      token: null,
+      live: false,
+      place: null,
+      placeOfType: null,
+      parentId: null,
+      slot: -1,
+    };
     state.indexes.agents.set(agent.id, entry);
   }
   return entry;
@@ -157,8 +185,13 @@ export function refreshAgent(state: State, agent: Agent): void {
   const { life } = agent;
 
   const live = agentClosedAt(agent) === null;
-  if (live !== entry.live) indexes.liveAgents += live ? 1 : -1;
-  entry.live = live;
+  if (live !== entry.live) {
+    indexes.liveAgents += live ? 1 : -1;
+    entry.live = live;
+    refreshPlace(state, entry);
+    refreshInboxTimer(state, agent);
+  }
+  refreshParent(state, entry, live ? agent.parentId : null);
 
   const token = life.status === 'spawning' ? life.joinToken : 'resumeToken' in life ? life.resumeToken : null;
   if (token !== entry.token) {
@@ -174,8 +207,83 @@ export function refreshAgent(state: State, agent: Agent): void {
   refreshFree(entry);
 }
 
+/** Agents arrive in the order of their numbers and never come back to life, so the order of appending is theirs. */
+function refreshPlace({ indexes }: State, entry: AgentEntry): void {
+  const { agent, live, place, placeOfType } = entry;
+  const { live: all, liveOfType } = indexes;
+  let ofType = liveOfType.get(agent.type);
+  if (live) {
+    if (ofType === undefined) liveOfType.set(agent.type, (ofType = createChain()));
+    entry.place = all.append(agent);
+    entry.placeOfType = ofType.append(agent);
+  } else {
+    all.remove(place!);
+    ofType!.remove(placeOfType!);
+    if (ofType!.first === null) liveOfType.delete(agent.type);
+    entry.place = null;
+    entry.placeOfType = null;
+  }
+}
+
+function refreshParent({ indexes: { children } }: State, entry: AgentEntry, parentId: string | null): void {
+  if (parentId === entry.parentId) return;
+  if (entry.parentId !== null) {
+    const former = children.get(entry.parentId)!;
+    former.delete(entry.agent);
+    if (former.size === 0) children.delete(entry.parentId);
+  }
+  if (parentId !== null) {
+    const present = children.get(parentId);
+    if (present === undefined) children.set(parentId, new Set([entry.agent]));
+    else present.add(entry.agent);
+  }
+  entry.parentId = parentId;
+}
+
 export function forgetAgent(state: State, agent: Agent): void {
+  messagesRemoved(state, agent, agent.inbox);
   state.indexes.agents.delete(agent.id);
+}
+
+// ---- inboxes
+
+export function messageStored(state: State, agent: Agent, { body, expiresAt }: Message): void {
+  const { inboxBlobs, timerOf } = state.indexes;
+  if ('blob' in body) inboxBlobs.set(body.blob, (inboxBlobs.get(body.blob) ?? 0) + 1);
+  if (expiresAt === undefined || agentClosedAt(agent) !== null) return;
+  const timer = inboxTimer(agent);
+  setTimer(state, timer, Math.min(expiresAt, timerOf.get(timer.id)?.due ?? Infinity));
+}
+
+export function messagesRemoved(state: State, agent: Agent, removed: readonly Message[]): void {
+  const { inboxBlobs } = state.indexes;
+  for (const { body } of removed) {
+    if (!('blob' in body)) continue;
+    const left = inboxBlobs.get(body.blob)! - 1;
+    if (left === 0) inboxBlobs.delete(body.blob);
+    else inboxBlobs.set(body.blob, left);
+  }
+  if (removed.some(({ expiresAt }) => expiresAt !== undefined)) refreshInboxTimer(state, agent);
+}
+
+/** The blobs that no inbox needs any more once these have been removed from theirs. */
+export function blobsOnlyIn(state: State, bodies: readonly Payload[]): string[] {
+  const removed = new Map<string, number>();
+  for (const body of bodies) if ('blob' in body) removed.set(body.blob, (removed.get(body.blob) ?? 0) + 1);
+  return [...removed].flatMap(([blob, times]) => (state.indexes.inboxBlobs.get(blob) === times ? [blob] : []));
+}
+
+/** When the first of the agent's messages expires. */
+function refreshInboxTimer(state: State, agent: Agent): void {
+  let earliest = Infinity;
+  if (agentClosedAt(agent) === null) {
+    for (const { expiresAt } of agent.inbox) if (expiresAt !== undefined) earliest = Math.min(earliest, expiresAt);
+  }
+  setTimer(state, inboxTimer(agent), earliest === Infinity ? null : earliest);
+}
+
+function inboxTimer({ id }: Agent): Extract<TimerSubject, { kind: 'inbox' }> {
+  return { kind: 'inbox', id: `${id}/inbox`, agentId: id };
 }
 
 function refreshProfile(state: State, entry: AgentEntry, joined: boolean): void {
@@ -388,6 +496,12 @@ export function bestQueuedFor(state: State, agent: Agent, wanted: (queued: Queue
     }
   }
   return best;
+}
+
+/** Whether the agent has room for what is queued and can do it. */
+export function isFreeFor({ indexes }: State, { lane }: Queued, agent: Agent): boolean {
+  const { slot, profile } = indexes.agents.get(agent.id)!;
+  return slot !== -1 && lane.profiles.has(profile!);
 }
 
 /** The best free agent that can do what is queued and that `wanted` accepts, among the best `most` of each profile. */

@@ -8,7 +8,8 @@ import type { Event } from './event.ts';
 import type { Json } from './json.ts';
 import { refuse, type Refusal } from './refusal.ts';
 import { happened, type Show, type World } from './rule.ts';
-import type { Agent, Assignment, Phase, Task } from './state.ts';
+import type { Agent, Assignment, Phase, State, Task } from './state.ts';
+import { mayValidate } from './topology.ts';
 
 /** Comes before the description of what the candidates were to do. */
 export const judgesTask =
@@ -24,12 +25,18 @@ export function askJudge(task: Task, phase: Phase, candidates: readonly string[]
   });
 }
 
-/** Nobody judges what is their own. */
-export function mayJudge(agent: Agent, { assignments, judging }: Phase): boolean {
+/** Nobody judges what is their own; who else may is a matter of the topology. */
+export function mayJudge(state: State, agent: Agent, { assignments, judging }: Phase): boolean {
   const [candidates] = judging!.orders;
-  return assignments.every(
-    ({ id, work }) => !('agentId' in work) || work.agentId !== agent.id || !candidates.includes(id),
-  );
+  const authors = new Set<string>();
+  for (const { id, work } of assignments) {
+    if (candidates.includes(id) && 'agentId' in work && work.agentId !== null) authors.add(work.agentId);
+  }
+  return mayValidate(state, agent, authors);
+}
+
+export function mayNeedJudge({ rules }: Phase): boolean {
+  return rules.aggregation === 'best' || rules.conflictResolution === 'judge';
 }
 
 function shuffled(ids: readonly string[], world: World): string[] {

@@ -14,7 +14,7 @@ import { actingAgent } from './agent.ts';
 import type { Actor, Command } from './command.ts';
 import type { Event } from './event.ts';
 import { findAssignment } from './evolve.ts';
-import { bestFreeAgent, bestQueuedFor, type Queued } from './index.ts';
+import { bestFreeAgent, bestQueuedFor, isFreeFor, type Queued } from './index.ts';
 import type { JsonObject } from './json.ts';
 import { heldBy, pendingFor } from './pending.ts';
 import { isRefusal, refuse, type Refusal } from './refusal.ts';
@@ -34,7 +34,8 @@ import {
 import { roleOf } from './plan.ts';
 import { partOf } from './ballot.ts';
 import { plannersInput, plannersTask } from './planner.ts';
-import { judgesInput, judgesTask, mayJudge } from './judging.ts';
+import { judgesInput, judgesTask, mayJudge, mayNeedJudge } from './judging.ts';
+import { isKeptForJudging, successorOf } from './topology.ts';
 import { votersOf, winningResult } from './vote.ts';
 import { weightIn } from './weight.ts';
 
@@ -44,20 +45,24 @@ import { weightIn } from './weight.ts';
 const candidatesMax = 64;
 
 /**
- * Offers a queued assignment to the best free agent: one that waits for work if there is one, and preferably one that
- * has not failed at it; a judge's to a validator if there is one. Without any it stays queued for whoever asks first.
+ * Offers a queued assignment to the next one in a ring, else to the best free agent: one that waits for work if there is
+ * one, and preferably one that has not failed at it; a judge's to a validator if there is one. Without any it stays queued
+ * for whoever asks first.
  */
 export const place: Rule<'place'> = (state, { assignmentId }, world) => {
   const queued = state.indexes.queued.get(assignmentId);
   if (queued === undefined) return {};
   const { phase, assignment } = queued;
-  const isNew = (agent: Agent): boolean => mayTake(agent, phase, assignment) && !assignment.triedBy.includes(agent.id);
+  const isNew = (agent: Agent): boolean =>
+    mayTake(state, agent, phase, assignment) && !assignment.triedBy.includes(agent.id);
   const isValidator = (agent: Agent): boolean => agent.type === 'validator' && isNew(agent);
+  const next = nextInRing(state, queued);
   const agent =
+    (next !== undefined && isNew(next) ? next : undefined) ??
     (assignment.judges === undefined ? undefined : bestFreeAgent(queued, isValidator, candidatesMax)) ??
     bestFreeAgent(queued, (candidate) => isNew(candidate) && world.isWaiting(candidate.id), candidatesMax) ??
     bestFreeAgent(queued, isNew, candidatesMax) ??
-    bestFreeAgent(queued, (candidate) => mayTake(candidate, phase, assignment), Infinity);
+    bestFreeAgent(queued, (candidate) => mayTake(state, candidate, phase, assignment), Infinity);
   if (agent === undefined) return {};
   const until = world.now + state.limits.offerMs;
   return {
@@ -66,9 +71,24 @@ export const place: Rule<'place'> = (state, { assignmentId }, world) => {
   };
 };
 
-/** Copies are for distinct agents: whoever has, or has done, one of them takes no other. */
-export function mayTake(agent: Agent, phase: Phase, assignment: Assignment): boolean {
-  if (assignment.judges !== undefined) return mayJudge(agent, phase);
+/** In a ring, output goes to the next one: that of who did the last dependency, if it is free and can go on with it. */
+function nextInRing(state: State, queued: Queued): Agent | undefined {
+  const { task, phase } = queued;
+  if (state.swarm!.topology !== 'ring' || phase.dependencies.length === 0) return undefined;
+  const last = task.phases.find(({ name }) => name === phase.dependencies.at(-1))!;
+  for (const { work } of last.assignments) {
+    const author = work.status === 'succeeded' ? state.indexes.agents.get(work.agentId) : undefined;
+    if (author?.live !== true) continue;
+    const next = successorOf(state, author.agent);
+    if (isFreeFor(state, queued, next)) return next;
+  }
+  return undefined;
+}
+
+/** Copies are for distinct agents: whoever has, or has done, one of them takes no other. Who judges does not compete. */
+export function mayTake(state: State, agent: Agent, phase: Phase, assignment: Assignment): boolean {
+  if (assignment.judges !== undefined) return mayJudge(state, agent, phase);
+  if (mayNeedJudge(phase) && isKeptForJudging(state, agent)) return false;
   if (phase.items !== undefined || votersOf(phase).length === 1) return true;
   return votersOf(phase).every(({ work }) => !('agentId' in work) || work.agentId !== agent.id);
 }
@@ -144,7 +164,7 @@ function takeable(state: State, agent: Agent, world: World): Queued | undefined 
   return bestQueuedFor(state, agent, ({ phase, assignment }) => {
     const { work } = assignment;
     if (work.status === 'offered' && world.isWaiting(work.agentId)) return false;
-    return mayTake(agent, phase, assignment);
+    return mayTake(state, agent, phase, assignment);
   });
 }
 

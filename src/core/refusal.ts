@@ -17,13 +17,13 @@ export const refusalReasons = [
   'agent_closed',
   'not_joined',
   'join_token_invalid',
+  'topology_forbids',
   // tasks
   'task_not_found',
   'task_limit',
   'task_ended',
   'not_asked',
   'invalid_graph',
-  'unsupported_setting',
   // leases
   'assignment_not_found',
   'lease_lost',

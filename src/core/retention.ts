@@ -2,9 +2,9 @@
  * Rules of forgetting: what is over is kept for a while and up to a number, so that a swarm that runs for months does
  * not grow. The oldest go first, some at a time.
  */
-import { agentClosedAt } from './index.ts';
+import { agentClosedAt, blobsOnlyIn } from './index.ts';
 import { happened, type Decision, type Rule, type World } from './rule.ts';
-import type { Agent, Payload, State, Task } from './state.ts';
+import type { Payload, State, Task } from './state.ts';
 
 /** Forgotten in one event. */
 const batch = 100;
@@ -51,7 +51,8 @@ function forgotTasks(state: State, taskIds: readonly string[], world: World) {
 }
 
 function forgotAgents(state: State, agentIds: readonly string[], world: World) {
-  const blobs = agentIds.flatMap((agentId) => inboxBlobs(state.agents.get(agentId)!));
+  const bodies = agentIds.flatMap((agentId) => state.agents.get(agentId)!.inbox.map(({ body }) => body));
+  const blobs = blobsOnlyIn(state, bodies);
   return [happened(world, { type: 'agents_forgotten', agentIds, blobs })];
 }
 
@@ -73,10 +74,6 @@ function taskBlobs(task: Task): string[] {
   return payloads.flatMap(blobsOf);
 }
 
-function inboxBlobs(agent: Agent): string[] {
-  return agent.inbox.flatMap(({ body }) => blobsOf(body));
-}
-
-export function blobsOf(payload: Payload | null): string[] {
+function blobsOf(payload: Payload | null): string[] {
   return payload !== null && 'blob' in payload ? [payload.blob] : [];
 }

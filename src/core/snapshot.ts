@@ -2,7 +2,7 @@
  * A state as JSON text, and back: the records as they stand, in their order. The indexes are rebuilt.
  */
 import { createState } from './evolve.ts';
-import { refreshAgent, refreshAssignment, refreshSwarm, refreshTask } from './index.ts';
+import { messageStored, refreshAgent, refreshAssignment, refreshSwarm, refreshTask } from './index.ts';
 import type { Limits } from './limits.ts';
 import type { Agent, AnsweredRequest, State, Swarm, Task } from './state.ts';
 
@@ -38,6 +38,7 @@ export function restore(text: string, limits: Limits): State {
   const state = createState(limits);
   state.version = content.version;
   state.swarm = content.swarm;
+  if (state.swarm !== null) state.swarm.hubId ??= null;
   for (const taskId of content.endedTasks) state.endedTasks.push(taskId);
   for (const agentId of content.closedAgents) state.closedAgents.push(agentId);
   for (const [requestId, answered] of content.requests) {
@@ -45,8 +46,10 @@ export function restore(text: string, limits: Limits): State {
     state.answeredRequests.push(requestId);
   }
   for (const agent of content.agents) {
+    agent.parentId ??= null;
     state.agents.set(agent.id, agent);
     refreshAgent(state, agent);
+    for (const message of agent.inbox) messageStored(state, agent, message);
   }
   for (const task of content.tasks) {
     state.tasks.set(task.id, task);

@@ -40,6 +40,8 @@ export interface Swarm {
   readonly strategy: Strategy;
   readonly createdAt: number;
   destroyedAt: number | null;
+  /** Of a star, the agent that was elected last; null where none ever was. */
+  hubId: string | null;
   /** Agents and tasks are numbered in the order of their arrival; "the oldest" means the lowest number. */
   nextAgentSeq: number;
   nextTaskSeq: number;
@@ -76,6 +78,8 @@ export interface Agent {
   readonly id: string;
   readonly seq: number;
   readonly type: string;
+  /** In a hierarchy; null: it is the root. */
+  parentId: string | null;
   name: string | null;
   capabilities: readonly string[];
   /** What `agent_spawn` was given for the worker; skein itself reads `timeout` and `weight` out of it. */
@@ -127,6 +131,14 @@ export interface Message {
   readonly sentAt: number;
   readonly replyTo: string | null;
   readonly body: Payload;
+  /** Not delivered from this time on; absent: it stays until it is acknowledged. */
+  readonly expiresAt?: number;
+  /** Of a broadcast only: how far along the topology the receiver is from the sender. */
+  readonly hops?: number;
+}
+
+export function isExpired({ expiresAt }: Message, now: number): boolean {
+  return expiresAt !== undefined && expiresAt <= now;
 }
 
 // ---- tasks

@@ -2,11 +2,12 @@
  * Rules of a swarm as a whole: its creation, its status, its end, and its recovery after a coordinator's restart.
  */
 import { agentDetail, agentSummary, restart, spawnEvent, startEffects } from './agent.ts';
-import type { Command } from './command.ts';
-import { refuse } from './refusal.ts';
+import type { Command, CommandOf } from './command.ts';
+import { refuse, type Refusal } from './refusal.ts';
 import { happened, iso, isoOrNull, type Effect, type Rule } from './rule.ts';
-import type { State, Swarm } from './state.ts';
+import type { Agent, State, Swarm } from './state.ts';
 import { withdrawOffers } from './lease.ts';
+import { hubOf, liveAgents, peersOf, validatorsFor } from './topology.ts';
 
 export const swarmInit: Rule<'swarm_init'> = (state, command, world) => {
   if (command.initialAgents.length > command.maxAgents) {
@@ -16,7 +17,13 @@ export const swarmInit: Rule<'swarm_init'> = (state, command, world) => {
       { maxAgents: command.maxAgents, asked: command.initialAgents.length },
     );
   }
-  const spawned = command.initialAgents.map((agent) => spawnEvent(agent, world, state.limits));
+  const parents = parentsAmong(command);
+  if ('refused' in parents) return parents;
+  const added = command.initialAgents.map((agent) => spawnEvent(agent, world, state.limits, {}));
+  const spawned = added.map((event, index) => {
+    const parent = parents[index];
+    return parent === undefined ? event : { ...event, parentId: parent === null ? null : added[parent]!.agentId };
+  });
   const { swarmId, name, topology, maxAgents, consensusThreshold, strategy } = command;
   return {
     events: [
@@ -24,12 +31,45 @@ export const swarmInit: Rule<'swarm_init'> = (state, command, world) => {
       ...spawned,
     ],
     effects: spawned.flatMap((event) => startEffects(event)),
+    then: topology === 'star' ? [{ type: 'elect_hub', reason: 'the swarm had no hub' }] : [],
     reply: (after) => ({
       ...describeSwarm(swarmOf(after)),
       agents: [...after.agents.values()].map((agent) => agentSummary(after, agent, world.now)),
     }),
   };
 };
+
+/**
+ * Whose child each of the initial agents is, as its place in the list; null: it is the root. Parents are named, since
+ * nobody has an id yet, and come first, so that there are no circles.
+ */
+function parentsAmong({ topology, initialAgents }: CommandOf<'swarm_init'>): (number | null | undefined)[] | Refusal {
+  if (topology !== 'hierarchical') {
+    if (initialAgents.every(({ parent }) => parent === undefined)) return initialAgents.map(() => undefined);
+    return refuse('invalid_arguments', `parent has no effect in a ${topology}: it needs the topology hierarchical`, {
+      setting: 'parent',
+    });
+  }
+  const free = [...initialAgents.keys()].filter((index) => initialAgents[index]!.parent === undefined);
+  const root = free.find((index) => initialAgents[index]!.agentType === 'coordinator') ?? free[0];
+  const parents: (number | null)[] = [];
+  for (const [index, { parent }] of initialAgents.entries()) {
+    if (parent === undefined) {
+      parents.push(index === root ? null : root!);
+      continue;
+    }
+    const named = initialAgents.findIndex(({ name }) => name === parent);
+    if (named === -1 || named >= index) {
+      return refuse(
+        'invalid_arguments',
+        `initialAgents[${index}].parent is ${parent}, which is not the name of an agent before it in the list`,
+        { setting: 'parent' },
+      );
+    }
+    parents.push(named);
+  }
+  return parents;
+}
 
 export const swarmStatus: Rule<'swarm_status'> = (_state, command, world) => ({
   reply: (state) => {
@@ -40,7 +80,7 @@ export const swarmStatus: Rule<'swarm_status'> = (_state, command, world) => ({
       tasks: countTasks(state),
       metrics: describeMetrics(swarm),
       version: state.version,
-      ...(command.topology && { members: describeTopology(state) }),
+      ...(command.topology && describeTopology(state)),
       ...(command.performance && { performance: describePerformance(state) }),
     };
   },
@@ -132,10 +172,19 @@ function describeMetrics({ metrics }: Swarm): object {
   };
 }
 
-/** Who may message whom. In a mesh: everyone with everyone. */
-function describeTopology(state: State): object[] {
-  const live = [...state.indexes.agents.values()].filter((entry) => entry.live).map((entry) => entry.agent.id);
-  return live.map((agentId) => ({ agentId, peers: live.filter((other) => other !== agentId) }));
+/** Who stands where, and may therefore message and validate whom. */
+function describeTopology(state: State): object {
+  const { topology } = swarmOf(state);
+  const ids = (agents: Iterable<Agent>): string[] => Array.from(agents, ({ id }) => id);
+  return {
+    ...(topology === 'star' && { hub: hubOf(state)?.id ?? null }),
+    members: Array.from(liveAgents(state), (agent) => ({
+      agentId: agent.id,
+      peers: ids(peersOf(state, agent)),
+      validators: ids(validatorsFor(state, new Set([agent.id]))),
+      ...(topology === 'hierarchical' && { parent: agent.parentId }),
+    })),
+  };
 }
 
 function describePerformance(state: State): object {

@@ -11,9 +11,12 @@ import { whyWaiting } from './explain.ts';
 import { planTask, roleOf } from './plan.ts';
 import { decidingPhases, defaultsIn } from './planner.ts';
 import { openClaims, placements } from './settle.ts';
+import { mayAssign } from './topology.ts';
 import { countsBallots, describeConsensus, maxFailures, requiredVotes, tally, winningResult } from './vote.ts';
 
-export const taskOrchestrate: Rule<'task_orchestrate'> = (state, { task: request }, world) => {
+export const taskOrchestrate: Rule<'task_orchestrate'> = (state, { task: request, from }, world) => {
+  const forbidden = mayAssign(state, from);
+  if (forbidden !== null) return forbidden;
   if (state.indexes.liveTasks >= state.limits.liveTasksMax) {
     return refuse(
       'task_limit',

@@ -4,6 +4,7 @@
 import { agentDue } from './agent.ts';
 import type { Timer } from './index.ts';
 import { assignmentDue } from './lease.ts';
+import { inboxDue } from './message.ts';
 import { forgetOldAgents, forgetOldTasks } from './retention.ts';
 import type { Decision, Rule, World } from './rule.ts';
 import type { State } from './state.ts';
@@ -27,6 +28,8 @@ function due(state: State, subject: Exclude<Timer['subject'], { kind: 'swarm' }>
   switch (subject.kind) {
     case 'agent':
       return agentDue(state, state.agents.get(subject.id)!, world);
+    case 'inbox':
+      return inboxDue(state, state.agents.get(subject.agentId)!, world);
     case 'assignment':
       return assignmentDue(state, subject.id, world);
     case 'task':

@@ -24,6 +24,7 @@ export function agentRequest(
     readonly name?: string;
     readonly capabilities?: readonly string[];
     readonly config?: AgentConfig;
+    readonly parent?: string;
   },
   agentTypes: AgentTypes,
 ): AgentRequest {
@@ -40,6 +41,7 @@ export function agentRequest(
     config: config as JsonObject,
     runtime: configured?.runtime ?? 'external',
     maxConcurrent: config.maxConcurrent ?? typeMost,
+    ...(asked.parent !== undefined && { parent: asked.parent }),
   };
 }
 

@@ -15,10 +15,15 @@ export const agentMessage: Handler<AgentMessageArguments> = async (call) => {
   if (typeof swarmId !== 'string') return swarmId;
   const sender = senderIn(swarmId, caller, args.from);
   if (sender !== null && isRefusal(sender)) return sender;
-  const { agentId: to, message, replyTo = null } = args;
+  const { agentId: to = null, broadcast = false, message, replyTo = null, ttl } = args;
+  if ((to === null) !== broadcast) {
+    return refuse('invalid_arguments', 'name the receiver with agentId, or set broadcast to true: one of the two');
+  }
+  const from = sender?.actor ?? null;
+  const ttlMs = ttl === undefined ? null : Math.ceil(ttl * 1000);
   return services.coordinator.submit(
     swarmId,
-    withRequestId({ type: 'agent_message', from: sender?.actor ?? null, to, message: message as Json, replyTo }, args),
+    withRequestId({ type: 'agent_message', from, to, message: message as Json, replyTo, ttlMs }, args),
   );
 };
 

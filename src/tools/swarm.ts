@@ -9,22 +9,20 @@ import type {
 } from '../spec.types.ts';
 import { agentRequest } from './agent.ts';
 import { settle, swarmOf, withRequestId } from './calling.ts';
-import { supported, translated } from './settings.ts';
 import type { Handler } from './tool.ts';
 
 export const swarmInit: Handler<SwarmInitArguments> = async ({ args, caller, services }) => {
   const { defaults, agentTypes, coordinator } = services;
-  const command = translated(() => ({
+  const command = {
     type: 'swarm_init' as const,
     name: args.name ?? null,
-    topology: supported('topology', args.topology) ?? ('mesh' as const),
+    topology: args.topology ?? 'mesh',
     maxAgents: args.config?.maxAgents ?? args.maxAgents ?? defaults.maxAgents,
     consensusThreshold: args.config?.consensusThreshold ?? defaults.consensusThreshold,
     strategy: args.config?.strategy ?? args.strategy ?? 'adaptive',
     initialAgents: (args.initialAgents ?? []).map((agent) => agentRequest(agent, agentTypes)),
     ...(args.requestId !== undefined && { requestId: args.requestId }),
-  }));
-  if (isRefusal(command)) return command;
+  };
   return settle(caller, async () => {
     const answer = await coordinator.createSwarm(command);
     if (!isRefusal(answer)) caller.newestSwarm = (answer as { swarmId: string }).swarmId;

@@ -17,7 +17,7 @@ import type {
   TaskWaitArguments,
 } from '../spec.types.ts';
 import { submitWaiting, swarmOf, withRequestId } from './calling.ts';
-import type { Handler, Services } from './tool.ts';
+import type { Caller, Handler, Services } from './tool.ts';
 
 type Described = Exclude<TaskOrchestrateArguments['task'], string>;
 
@@ -32,11 +32,20 @@ export const taskOrchestrate: Handler<TaskOrchestrateArguments> = async (call) =
   const swarmId = swarmOf({ ...call, args: args.swarmId === undefined ? {} : { swarmId: args.swarmId } });
   if (typeof swarmId !== 'string') return swarmId;
   const task = taskRequest(args, services.defaults);
-  const answer = await services.coordinator.submit(swarmId, withRequestId({ type: 'task_orchestrate', task }, args));
+  const answer = await services.coordinator.submit(
+    swarmId,
+    withRequestId({ type: 'task_orchestrate', task, ...submitter(swarmId, call.caller) }, args),
+  );
   if (isRefusal(answer)) return answer;
   const { active, most } = services.connections();
   return Object.assign({}, answer, { mcpConnections: { active, poolUtilization: active / most } });
 };
+
+/** The only agent as which the connection acts, if it is of the swarm; one that acts as several submits as none. */
+function submitter(swarmId: string, { acting }: Caller): { readonly from?: string } {
+  const [only, another] = acting;
+  return only?.[1].swarmId === swarmId && another === undefined ? { from: only[0] } : {};
+}
 
 function taskRequest(args: TaskOrchestrateArguments, defaults: Services['defaults']): TaskRequest {
   const task: Described = typeof args.task === 'string' ? { description: args.task } : args.task;

@@ -41,6 +41,7 @@ async function join(call: Call<SwarmJoinArguments>): Promise<Answer> {
         capabilities: args.capabilities ?? null,
         maxConcurrent: args.maxConcurrent ?? null,
         leaseMs: args.leaseSeconds === undefined ? null : args.leaseSeconds * 1000,
+        ...(args.parent !== undefined && { parent: args.parent }),
       },
       args,
     ),

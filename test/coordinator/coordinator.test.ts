@@ -411,7 +411,7 @@ describe('a restart', () => {
       const actor = { agentId, joins };
       for (let i = 0; i < 20; i += 1) await before.ask(orchestrate({ i }));
       const { assignment } = await before.ask({ type: 'task_next', actor });
-      await before.ask({ type: 'agent_message', from: null, to: agentId, message: 'kept', replyTo: null });
+      await before.ask({ type: 'agent_message', from: null, to: agentId, message: 'kept', replyTo: null, ttlMs: null });
       const status = await before.ask({ type: 'swarm_status', topology: false, performance: false });
       before.coordinator.close();
       const snapshot = await journal.latestSnapshot(before.swarmId);

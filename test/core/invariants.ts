@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { agentClosedAt, requirementsOf } from '../../src/core/index.ts';
 import { restore, snapshot } from '../../src/core/snapshot.ts';
 import type { State } from '../../src/core/state.ts';
+import { childrenOf, hubOf, liveAgents, parentOf } from '../../src/core/topology.ts';
 
 const terminalWork = new Set(['succeeded', 'failed', 'cancelled']);
 const terminalPhase = new Set(['succeeded', 'failed', 'cancelled']);
@@ -86,6 +87,7 @@ export function assertInvariants(state: State): void {
   assert.equal(indexes.liveTasks, liveTasks);
 
   let liveAgents = 0;
+  const inboxBlobs = new Map<string, number>();
   for (const agent of state.agents.values()) {
     const closed = agentClosedAt(agent) !== null;
     if (!closed) liveAgents += 1;
@@ -100,13 +102,47 @@ export function assertInvariants(state: State): void {
     );
     assert.ok(agent.inbox.length <= state.limits.inboxMessagesMax);
     agent.inbox.forEach((message, index) => assert.ok(index === 0 || message.seq > agent.inbox[index - 1]!.seq));
+    const expiries = agent.inbox.flatMap(({ expiresAt }) => expiresAt ?? []);
+    if (!closed && expiries.length > 0) {
+      timers.add(`${agent.id}/inbox`);
+      assert.equal(indexes.timerOf.get(`${agent.id}/inbox`)?.due, Math.min(...expiries));
+    }
+    for (const { body } of agent.inbox) {
+      if ('blob' in body) inboxBlobs.set(body.blob, (inboxBlobs.get(body.blob) ?? 0) + 1);
+    }
   }
   assert.equal(indexes.liveAgents, liveAgents);
+  assertPlaces(state);
+  assert.deepEqual([...indexes.inboxBlobs].sort(), [...inboxBlobs].sort());
   assert.ok(liveAgents <= swarm.maxAgents);
 
   for (const id of ['ended_tasks', 'closed_agents', 'swarm']) if (indexes.timerOf.has(id)) timers.add(id);
   assert.deepEqual([...indexes.timerOf.keys()].sort(), [...timers].sort(), 'exactly what is open has a timer');
   assert.equal(indexes.timers.size, indexes.timerOf.size);
+}
+
+/** Everybody alive has a place in the topology. */
+function assertPlaces(state: State): void {
+  const { topology } = state.swarm!;
+  const live = [...state.agents.values()].filter((agent) => agentClosedAt(agent) === null);
+  assert.deepEqual([...liveAgents(state)], live);
+  if (topology === 'star') assert.equal(hubOf(state) === null, live.length === 0, 'a star has a hub that lives');
+  if (topology !== 'hierarchical') return;
+  for (const agent of live) {
+    const parent = parentOf(state, agent);
+    if (parent !== null) assert.ok([...childrenOf(state, parent)].includes(agent));
+    const above = new Set([agent]);
+    for (let at = parent; at !== null; at = parentOf(state, at)) {
+      assert.equal(agentClosedAt(at), null, `${agent.id} is below ${at.id}, which is over`);
+      assert.ok(!above.has(at), `${agent.id} is its own ancestor`);
+      above.add(at);
+    }
+  }
+  assert.equal(
+    live.filter(({ parentId }) => parentId === null).length,
+    Math.min(1, live.length),
+    'a tree has one root',
+  );
 }
 
 /** The indexes, in a form that can be compared. */
@@ -125,6 +161,9 @@ function describeIndexes({ indexes }: State): object {
       .sort(),
     tokens: [...indexes.tokens].sort(),
     profiles: [...indexes.profiles].map(([key, { members, free }]) => [key, members, free.size]).sort(),
+    places: [...indexes.live].map(({ id }) => id),
+    types: [...indexes.liveOfType].map(([type, agents]) => [type, [...agents].map(({ id }) => id)]).sort(),
+    children: [...indexes.children].map(([id, children]) => [id, [...children].map((child) => child.id).sort()]).sort(),
     queued: [...indexes.queued].map(([id, { rank, lane }]) => [id, rank, lane.key]).sort(),
     counts: [indexes.liveTasks, indexes.liveAgents, indexes.taskBySeq.size],
   };

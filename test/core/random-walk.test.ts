@@ -22,7 +22,9 @@ function random(seed: number): () => number {
 function walk(seed: number, steps: number): SwarmUnderTest {
   const draw = random(seed);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(draw() * from.length)]!;
+  const topology = (['mesh', 'star', 'hierarchical', 'ring'] as const)[seed % 4]!;
   const swarm = SwarmUnderTest.withSwarm({
+    topology,
     maxAgents: 8,
     limits: {
       taskRetentionMs: 60_000,
@@ -33,6 +35,8 @@ function walk(seed: number, steps: number): SwarmUnderTest {
     },
   });
   swarm.draw = draw;
+  let blobs = 0;
+  swarm.keep = (json) => (draw() < 0.3 ? { blob: `blob_${++blobs}`, bytes: 1 } : { json });
   const workers: Worker[] = [];
   const claims: { worker: Worker; claim: any }[] = [];
   const capabilities = () => ['a', 'b', 'c'].filter(() => draw() < 0.5);
@@ -72,13 +76,15 @@ function walk(seed: number, steps: number): SwarmUnderTest {
   const moves: (() => void)[] = [
     ...Array.from({ length: 4 }, () => [takeWork, report]).flat(),
     () => {
+      const parent = draw() < 0.5 ? pick([...swarm.state.agents.keys()]) : undefined;
       const spawn = may({
         type: 'agent_spawn',
         agent: agentRequest({
+          agentType: pick(['worker', 'worker', 'coordinator', 'validator']),
           capabilities: capabilities(),
           runtime: pick(['command', 'external']),
-          agentType: pick(['general', 'validator']),
           config: pick([{}, { weight: 0.5 }, { weight: 2 }]),
+          ...(topology === 'hierarchical' && parent !== undefined && { parent }),
         }),
         limitsAsked: false,
       });
@@ -118,6 +124,7 @@ function walk(seed: number, steps: number): SwarmUnderTest {
           consensusRequired: draw() < 0.2,
         }),
         ...(draw() < 0.3 && { requestId: `r${Math.floor(draw() * 20)}` }),
+        ...(draw() < 0.3 && workers.length > 0 && { from: pick(workers).agentId }),
       });
     },
     () => {
@@ -143,7 +150,14 @@ function walk(seed: number, steps: number): SwarmUnderTest {
     () => {
       const agent = pick([...swarm.state.agents.keys()]);
       const worker = pick(workers);
-      if (agent !== undefined) may({ type: 'agent_message', from: null, to: agent, message: draw(), replyTo: null });
+      if (agent !== undefined)
+        may({ type: 'agent_message', from: null, to: agent, message: draw(), replyTo: null, ttlMs: null });
+      const ttlMs = pick([null, null, 1, 20_000]);
+      if (worker !== undefined && draw() < 0.5) may(worker.sending(draw() < 0.5 ? null : agent!, draw(), ttlMs));
+      if (worker !== undefined && draw() < 0.3) {
+        const read = may({ type: 'message_next', actor: worker.actor, after: 0, limit: 10 });
+        for (const { expiresAt } of read?.messages ?? []) assert.ok(!(Date.parse(expiresAt) <= swarm.now));
+      }
       if (worker !== undefined && draw() < 0.5)
         may({ type: 'message_ack', actor: worker.actor, upTo: Math.floor(draw() * 10) });
     },

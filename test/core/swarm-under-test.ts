@@ -5,11 +5,12 @@ import { execute, type Outcome } from '../../src/core/decide.ts';
 import type { Event } from '../../src/core/event.ts';
 import { createState, evolve } from '../../src/core/evolve.ts';
 import { nextDue } from '../../src/core/index.ts';
+import type { Json } from '../../src/core/json.ts';
 import { defaultLimits, type Limits } from '../../src/core/limits.ts';
 import { isRefusal, type Refusal } from '../../src/core/refusal.ts';
 import type { Effect, World } from '../../src/core/rule.ts';
 import { snapshot } from '../../src/core/snapshot.ts';
-import type { State } from '../../src/core/state.ts';
+import type { Payload, State, Topology } from '../../src/core/state.ts';
 import { assertInvariants } from './invariants.ts';
 
 export const epoch = Date.UTC(2026, 0, 1);
@@ -24,6 +25,8 @@ export class SwarmUnderTest {
   readonly waiting = new Set<string>();
   /** What chance brings next. */
   draw = (): number => 0.5;
+  /** Where values of users go. */
+  keep = (json: Json): Payload => ({ json });
   #minted = 0;
 
   constructor(limits: Partial<Limits> = {}) {
@@ -36,6 +39,7 @@ export class SwarmUnderTest {
       readonly limits?: Partial<Limits>;
       readonly maxAgents?: number;
       readonly consensusThreshold?: number;
+      readonly topology?: Topology;
     } = {},
   ): SwarmUnderTest {
     const swarm = new SwarmUnderTest(options.limits);
@@ -43,7 +47,7 @@ export class SwarmUnderTest {
       type: 'swarm_init',
       swarmId: 'swarm_1',
       name: null,
-      topology: 'mesh',
+      topology: options.topology ?? 'mesh',
       maxAgents: options.maxAgents ?? 100,
       consensusThreshold: options.consensusThreshold ?? 0.7,
       strategy: 'adaptive',
@@ -59,7 +63,7 @@ export class SwarmUnderTest {
       secret: () => `secret_${++this.#minted}`,
       draw: () => this.draw(),
       isWaiting: (agentId) => this.waiting.has(agentId),
-      keep: (json) => ({ json }),
+      keep: (json) => this.keep(json),
     };
   }
 
@@ -121,6 +125,7 @@ export class SwarmUnderTest {
       token: string;
       leaseMs: number;
       name: string;
+      parent: string;
     }> = {},
   ): Worker {
     const reply = this.ask({
@@ -131,6 +136,7 @@ export class SwarmUnderTest {
       capabilities: options.capabilities ?? null,
       maxConcurrent: options.maxConcurrent ?? null,
       leaseMs: options.leaseMs ?? null,
+      ...(options.parent !== undefined && { parent: options.parent }),
     });
     return new Worker(this, reply.agentId, reply.joins, reply.resumeToken);
   }
@@ -201,6 +207,18 @@ export class Worker {
       retryable,
       usage: null,
     } as CommandBody);
+  }
+
+  send(to: string | null, message: any, ttlMs: number | null = null): any {
+    return this.swarm.ask(this.sending(to, message, ttlMs));
+  }
+
+  sending(to: string | null, message: any, ttlMs: number | null = null): CommandBody {
+    return { type: 'agent_message', from: this.actor, to, message, replyTo: null, ttlMs };
+  }
+
+  read(after = 0): any[] {
+    return this.swarm.ask({ type: 'message_next', actor: this.actor, after, limit: 1000 }).messages;
   }
 
   release(claim: any): any {

@@ -178,19 +178,6 @@ test('errors', async (t) => {
     assertRefused(await connection.request('ping', []), 'invalid_arguments', /must be object/);
   });
 
-  await t.test('a setting that this version does not have is never accepted and ignored', async () => {
-    for (const [name, args, setting, value] of [
-      ['swarm_init', { topology: 'star' }, 'topology', 'star'],
-      ['swarm_init', { topology: 'hierarchical' }, 'topology', 'hierarchical'],
-      ['swarm_init', { topology: 'ring' }, 'topology', 'ring'],
-    ] as const) {
-      const message = new RegExp(`${setting} ${value} is not part of this version: it has `);
-      assertRefused(await tool(name, args), 'unsupported_setting', message, { setting, value });
-    }
-    assert.equal((await connection.call('swarm_list')).swarms.length, 1);
-    assert.deepEqual((await connection.call('task_list')).tasks, []);
-  });
-
   await t.test('what there is not', async () => {
     const unknownSwarm = { swarmId: 'swarm_123' };
     for (const [name, args, reason, message] of [
