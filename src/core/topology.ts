@@ -171,18 +171,15 @@ function superiorOf(state: State, agent: Agent): Agent | null {
 
 // ---- validating
 
+/** Who is no author, and named by the topology; anyone who is no author where those that it names are authors, or gone. */
 export function mayValidate(state: State, agent: Agent, authors: ReadonlySet<string>): boolean {
   if (authors.has(agent.id)) return false;
-  switch (state.swarm!.topology) {
-    case 'mesh':
-      return true;
-    case 'star':
-      return agent === hubOf(state);
-    case 'hierarchical':
-      return agent.type === 'validator' || liveAmong(state, authors).some(({ parentId }) => parentId === agent.id);
-    case 'ring':
-      return liveAmong(state, authors).some((author) => successorOf(state, author) === agent);
+  let isNobodyNamed = true;
+  for (const named of namedFor(state, authors)) {
+    if (named === agent) return true;
+    isNobodyNamed = false;
   }
+  return isNobodyNamed;
 }
 
 /** Where a certain agent validates, it does not do itself what may have to be judged. */
@@ -197,15 +194,20 @@ export function isKeptForJudging(state: State, agent: Agent): boolean {
   }
 }
 
-/** Live agents that may judge what these agents did, none of whom is one of them. */
-export function* validatorsFor(state: State, authors: ReadonlySet<string>): Generator<Agent> {
-  for (const agent of new Set(candidates(state, authors))) if (!authors.has(agent.id)) yield agent;
+/** Live agents that may judge what these agents did. */
+export function validatorsFor(state: State, authors: ReadonlySet<string>): Agent[] {
+  const named = [...new Set(namedFor(state, authors))];
+  return named.length > 0 ? named : [...liveAgents(state)].filter(({ id }) => !authors.has(id));
 }
 
-function* candidates(state: State, authors: ReadonlySet<string>): Generator<Agent> {
+/** Whom the topology names to judge what these agents did, none of whom is one of them; in a mesh nobody in particular. */
+function* namedFor(state: State, authors: ReadonlySet<string>): Generator<Agent> {
+  for (const agent of placedToJudge(state, authors)) if (!authors.has(agent.id)) yield agent;
+}
+
+function* placedToJudge(state: State, authors: ReadonlySet<string>): Generator<Agent> {
   switch (state.swarm!.topology) {
     case 'mesh':
-      yield* liveAgents(state);
       break;
     case 'star': {
       const hub = hubOf(state);

@@ -213,7 +213,7 @@ test('random swarms keep the invariants, replay, and end every task once nothing
       assert.equal(swarm.state.indexes.liveTasks, 0, 'every task has ended');
     } catch (error) {
       throw new Error(
-        `seed ${seed} fails: replay it with SKEIN_SEED=${seed} node --import tsx --test test/core/random-walk.test.ts`,
+        `seed ${seed} fails with "${(error as Error).message}": replay it with SKEIN_SEED=${seed} node --import tsx --test test/core/random-walk.test.ts`,
         { cause: error },
       );
     }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { CommandBody } from '../../src/core/command.ts';
+import type { CommandBody, TaskRequest } from '../../src/core/command.ts';
 import { restore, snapshot } from '../../src/core/snapshot.ts';
 import type { Topology } from '../../src/core/state.ts';
 import { mayAssign, validatorsFor } from '../../src/core/topology.ts';
@@ -81,7 +81,7 @@ describe('a star', () => {
     ]);
     assert.deepEqual(broadcastReaches(spoke, workers), [[0, 1]]);
     assert.deepEqual(validators(swarm, workers, 1), [0]);
-    assert.deepEqual(validators(swarm, workers, 0), []);
+    assert.deepEqual(validators(swarm, workers, 0), [1, 2], 'a hub is not its own judge');
   });
 
   test('has its hub submit tasks, and nobody else of its agents', () => {
@@ -268,6 +268,44 @@ describe('a ring', () => {
     assert.deepEqual(validators(swarm, workers, 3), [0]);
     assert.deepEqual(validators(swarm, workers, 0, 1), [2]);
     assert.deepEqual(validators(swarm, workers, 0, 1, 2, 3), []);
+  });
+});
+
+describe('a judge', () => {
+  const best: Partial<TaskRequest> = { aggregation: 'best', parallelism: 2 };
+  /** Has the candidates worked out, and tells by whom, and to whom they are offered to be judged. */
+  function judged(topology: Topology, ...types: string[]) {
+    const { swarm, workers } = swarmOf(topology, ...types);
+    const { taskId } = swarm.orchestrate(best);
+    const claims = workers.map((worker) => [worker, worker.next()] as const).filter(([, claim]) => claim !== null);
+    for (const [worker, claim] of claims) worker.complete(claim, worker.agentId);
+    const authors = claims.map(([worker]) => worker);
+    const judges = workers.filter((worker) => !authors.includes(worker) && worker.next() !== null);
+    const numbers = (some: readonly Worker[]): number[] => some.map((worker) => workers.indexOf(worker));
+    return { swarm, workers, taskId, authors: numbers(authors), judges: numbers(judges) };
+  }
+
+  test('is the hub of a star, which does not compete; when it is over, its successor judges', () => {
+    const { swarm, workers, taskId, authors, judges } = judged('star', 'a', 'a', 'a', 'a');
+    assert.deepEqual([authors.length, authors.includes(0), judges], [2, false, [0]]);
+    stop(workers[0]!);
+    const heir = workers.findIndex(({ agentId }) => agentId === swarm.state.swarm!.hubId);
+    // The successor is an author itself: then it is anyone who is none.
+    const judge = authors.includes(heir) ? [1, 2, 3].find((index) => !authors.includes(index))! : heir;
+    for (const _ of [1, 2]) {
+      const claim = workers[judge]!.next();
+      workers[judge]!.complete(claim, {
+        choice: Object.keys(claim.input.candidates)[claim.assignmentId.endsWith('3') ? 0 : 1],
+      });
+    }
+    assert.equal(swarm.task(taskId).status, 'completed');
+  });
+
+  test('is the parent in a hierarchy, or a validator; in a ring the next one', () => {
+    assert.deepEqual(judged('hierarchical', 'a', 'a', 'a').judges, [0]);
+    const { authors, judges } = judged('ring', 'a', 'a', 'a', 'a');
+    assert.ok(judges.every((index) => authors.includes((index + 3) % 4)));
+    assert.equal(judges.length, 1);
   });
 });
 
