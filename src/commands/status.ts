@@ -79,6 +79,9 @@ function renderSwarm({ status, tasks, more }: Seen): string {
       `  ${agent.id}  ${agent.type}${agent.name === null ? '' : ` ${agent.name}`}  ${agent.status}${health}${task}${why}`,
     );
   }
+  for (const { agentId, globs, mode, expiresAt } of status.reservations) {
+    lines.push(`  ${agentId} has reserved ${oneLine(globs.join(', '))} (${mode}) until ${expiresAt}`);
+  }
   for (const task of tasks) {
     lines.push(
       `  ${task.taskId}  ${task.status} ${task.progress.done}/${task.progress.total}  ${oneLine(task.description)}`,

@@ -8,8 +8,9 @@
  * same). Which lane fits which profile is worked out once, when either first appears, so that claiming looks at the
  * heads of the few lanes that fit and never at the queue itself.
  */
+import { parseGlob, type Glob } from './glob.ts';
 import { createHeap, type Heap, type Slotted } from './heap.ts';
-import type { Agent, Assignment, Phase, Priority, State, Task } from './state.ts';
+import type { Agent, Assignment, Phase, Priority, Reservation, State, Task } from './state.ts';
 
 export interface Indexes {
   readonly timers: Heap<Timer>;
@@ -23,6 +24,12 @@ export interface Indexes {
   /** What waits for a claim, offered or not. */
   readonly queued: Map<string, Queued>;
   readonly taskBySeq: Map<number, Task>;
+  /** By the id of their reservation. */
+  readonly reservedGlobsOf: Map<string, readonly Glob[]>;
+  /** In all reservations. */
+  reservedGlobs: number;
+  /** Counts up whenever less is reserved than before. */
+  filesFreed: number;
   /** Tasks that have not ended, agents that are not closed. */
   liveTasks: number;
   liveAgents: number;
@@ -37,6 +44,7 @@ export type TimerSubject =
   | { readonly kind: 'agent'; readonly id: string }
   | { readonly kind: 'task'; readonly id: string }
   | { readonly kind: 'assignment'; readonly id: string }
+  | { readonly kind: 'reservation'; readonly id: string }
   | { readonly kind: 'ended_tasks'; readonly id: 'ended_tasks' }
   | { readonly kind: 'closed_agents'; readonly id: 'closed_agents' }
   | { readonly kind: 'swarm'; readonly id: 'swarm' };
@@ -46,6 +54,8 @@ export interface AgentEntry extends Slotted {
   readonly agent: Agent;
   /** The assignments offered to it or claimed by it, by id. */
   readonly work: Map<string, Placed>;
+  /** Ids of its reservations. */
+  readonly reservations: Set<string>;
   profile: Profile | null;
   token: string | null;
   live: boolean;
@@ -93,6 +103,9 @@ export function createIndexes(): Indexes {
     lanes: new Map(),
     queued: new Map(),
     taskBySeq: new Map(),
+    reservedGlobsOf: new Map(),
+    reservedGlobs: 0,
+    filesFreed: 0,
     liveTasks: 0,
     liveAgents: 0,
   };
@@ -145,7 +158,7 @@ export function agentClosedAt(agent: Agent): number | null {
 function agentEntry(state: State, agent: Agent): AgentEntry {
   let entry = state.indexes.agents.get(agent.id);
   if (entry === undefined) {
-    entry = { agent, work: new Map(), profile: null, token: null, live: false, slot: -1 };
+    entry = { agent, work: new Map(), reservations: new Set(), profile: null, token: null, live: false, slot: -1 };
     state.indexes.agents.set(agent.id, entry);
   }
   return entry;
@@ -242,6 +255,30 @@ function refreshFree(entry: AgentEntry): void {
   if (free && entry.slot === -1) profile.free.push(entry);
   else if (free) profile.free.moved(entry);
   else if (entry.slot !== -1) profile.free.remove(entry);
+}
+
+// ---- reservations
+
+export function refreshReservation(state: State, reservation: Reservation): void {
+  const { indexes } = state;
+  const before = indexes.reservedGlobsOf.get(reservation.id)?.length ?? 0;
+  indexes.reservedGlobsOf.set(reservation.id, reservation.globs.map(parseGlob));
+  countReserved(state, reservation.globs.length - before);
+  agentEntry(state, state.agents.get(reservation.agentId)!).reservations.add(reservation.id);
+  setTimer(state, { kind: 'reservation', id: reservation.id }, reservation.until);
+}
+
+export function forgetReservation(state: State, reservation: Reservation): void {
+  const { indexes } = state;
+  indexes.reservedGlobsOf.delete(reservation.id);
+  countReserved(state, -reservation.globs.length);
+  indexes.agents.get(reservation.agentId)?.reservations.delete(reservation.id);
+  setTimer(state, { kind: 'reservation', id: reservation.id }, null);
+}
+
+function countReserved({ indexes }: State, more: number): void {
+  indexes.reservedGlobs += more;
+  if (more < 0) indexes.filesFreed += 1;
 }
 
 // ---- tasks and assignments

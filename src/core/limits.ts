@@ -10,6 +10,10 @@ export interface Limits {
   readonly phasesMax: number;
   readonly parallelismMax: number;
   readonly inboxMessagesMax: number;
+  /** File reservations of an agent. */
+  readonly reservationsMax: number;
+  /** Globs of all reservations of a swarm: a new one is compared with each. */
+  readonly reservedGlobsMax: number;
   /** An agent that was offered work has this long to claim it before it goes to others. */
   readonly offerMs: number;
   /** Lease of a worker that names none. A third of it is the interval of its heartbeats. */
@@ -42,6 +46,8 @@ export const defaultLimits: Limits = {
   phasesMax: 100,
   parallelismMax: 100,
   inboxMessagesMax: 1_000,
+  reservationsMax: 50,
+  reservedGlobsMax: 1_000,
   offerMs: 5_000,
   leaseMs: 60_000,
   graceMs: 60_000,

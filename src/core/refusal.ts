@@ -28,6 +28,9 @@ export const refusalReasons = [
   'lease_lost',
   // messages
   'inbox_full',
+  // files
+  'file_reserved',
+  'reservation_limit',
   // memory
   'memory_version_conflict',
   'memory_quota',

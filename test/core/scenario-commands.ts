@@ -240,6 +240,31 @@ export const commands: Readonly<Record<string, Run>> = {
     const actor = stage.actor(args.word('who acknowledges'));
     stage.ask({ type: 'message_ack', actor, upTo: Number(args.word('up to which')) }, args);
   },
+
+  // ---- files
+
+  /** `reserve NAME [GLOBS] [mode=] [ttl=] [claim=] [wait]` */
+  reserve(stage, args) {
+    const name = args.word('who reserves');
+    const globs = args.json('what');
+    const claimed = args.or('claim', null);
+    const command: CommandBody = {
+      type: 'file_reserve',
+      actor: stage.actor(name),
+      claim: claimed === null ? null : stage.claim(name, claimed),
+      globs,
+      mode: args.or('mode', 'exclusive'),
+      ttlMs: args.ms('ttl', 3_600_000),
+      wait: args.waits,
+    };
+    stage.ask(command, args, () => [], name);
+  },
+  /** `release_files NAME [GLOBS]` */
+  release_files(stage, args) {
+    const actor = stage.actor(args.word('who releases'));
+    const globs = args.optionalJson() ?? null;
+    stage.ask({ type: 'file_release', actor, reservationId: args.or('reservation', null), globs }, args);
+  },
 };
 
 // ---- asking

@@ -143,7 +143,12 @@ export class Arguments {
 
   /** The next word, as JSON where it is. */
   json(what: string): any {
-    return valueOf(this.#words.shift() ?? assert.fail(`say ${what}`));
+    return this.optionalJson() ?? assert.fail(`say ${what}`);
+  }
+
+  optionalJson(): any {
+    const word = this.#words.shift();
+    return word === undefined ? undefined : valueOf(word);
   }
 
   flag(name: string): boolean {
