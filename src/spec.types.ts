@@ -36,14 +36,14 @@ export type AssignmentStatus = 'queued' | 'offered' | 'claimed' | 'succeeded' | 
  * Only these, written as they were reserved.
  *
  * @minItems 1
- * @maxItems 50
+ * @maxItems 30
  */
 export type Globs = [string, ...string[]];
 /**
  * Paths relative to the work tree. ? stands for a character and * for any number of them within a name, a whole segment ** for any number of folders: src/** is all that is below src.
  *
  * @minItems 1
- * @maxItems 50
+ * @maxItems 30
  */
 export type Globs1 = [string, ...string[]];
 /**

@@ -47,7 +47,7 @@ export const defaultLimits: Limits = {
   parallelismMax: 100,
   inboxMessagesMax: 1_000,
   reservationsMax: 50,
-  reservedGlobsMax: 1_000,
+  reservedGlobsMax: 500,
   offerMs: 5_000,
   leaseMs: 60_000,
   graceMs: 60_000,
