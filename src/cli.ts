@@ -11,6 +11,7 @@ import { addPing } from './commands/ping.ts';
 import { addRun } from './commands/run.ts';
 import { addServe } from './commands/serve.ts';
 import { addStatus } from './commands/status.ts';
+import { addTask } from './commands/task.ts';
 import { addWorker } from './commands/worker.ts';
 import { version } from './spec.ts';
 
@@ -24,6 +25,7 @@ addWorker(program);
 addRun(program);
 addCall(program);
 addStatus(program);
+addTask(program);
 addPing(program);
 
 await program.parseAsync();

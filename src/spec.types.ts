@@ -32,6 +32,24 @@ export type Capabilities = string[];
  * queued: can be claimed, or will be after a delay. offered: to an agent, for a moment. claimed: under a lease.
  */
 export type AssignmentStatus = 'queued' | 'offered' | 'claimed' | 'succeeded' | 'failed' | 'cancelled';
+/**
+ * Only these, written as they were reserved.
+ *
+ * @minItems 1
+ * @maxItems 16
+ */
+export type Globs = [string, ...string[]];
+/**
+ * Paths relative to the work tree. ? stands for a character and * for any number of them within a name, a whole segment ** for any number of folders: src/** is all that is below src.
+ *
+ * @minItems 1
+ * @maxItems 16
+ */
+export type Globs1 = [string, ...string[]];
+/**
+ * The token of the claim, as task_next returned it. It fences off earlier and later holders.
+ */
+export type LeaseToken = string;
 export type TimeOrNull = Time | null;
 /**
  * Swarm, as swarm_init returned it.
@@ -67,10 +85,6 @@ export type UsageOut = {
  * One copy of a phase's work for one agent: taskId/phase/copy.
  */
 export type AssignmentId = string;
-/**
- * The token of the claim, as task_next returned it. It fences off earlier and later holders.
- */
-export type LeaseToken = string;
 /**
  * Higher ones are claimed first; within one, first in, first out. Waiting a minute raises a task by one step, so nothing starves. `medium` is another word for `normal`.
  */
@@ -151,6 +165,10 @@ export interface Protocol {
   AgentStatusResult: AgentStatusResult;
   AgentStopArguments: AgentStopArguments;
   AgentStopResult: AgentStopResult;
+  FileReleaseArguments: FileReleaseArguments;
+  FileReleaseResult: FileReleaseResult;
+  FileReserveArguments: FileReserveArguments;
+  FileReserveResult: FileReserveResult;
   MemoryDeleteArguments: MemoryDeleteArguments;
   MemoryDeleteResult: MemoryDeleteResult;
   MemoryListArguments: MemoryListArguments;
@@ -478,6 +496,24 @@ export interface AgentStatusResult {
     attempt: number;
   }[];
   pendingMessages: number;
+  /**
+   * Files that it has reserved.
+   */
+  reservations: Reservation[];
+}
+/**
+ * Files of a shared work tree that an agent has reserved.
+ */
+export interface Reservation {
+  reservationId: string;
+  agentId: string;
+  /**
+   * The claim with which it ends at the latest; null: it ends with the agent.
+   */
+  assignmentId: string | null;
+  globs: string[];
+  mode: 'exclusive' | 'shared';
+  expiresAt: Time;
 }
 export interface AgentStopArguments {
   agentId: AgentId;
@@ -493,6 +529,76 @@ export interface AgentStopResult {
   swarmId: string;
   status: 'stopped';
   reason: string;
+}
+export interface FileReleaseArguments {
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  agentId?: string;
+  /**
+   * Only this one of the agent's reservations.
+   */
+  reservationId?: string;
+  globs?: Globs;
+  requestId?: RequestId;
+}
+export interface FileReleaseResult {
+  agentId: string;
+  released: {
+    reservationId: string;
+    globs: string[];
+  }[];
+  pending: Pending1;
+}
+/**
+ * What the agent should know; every reply to a worker has it, because agents do not look into their inbox.
+ */
+export interface Pending1 {
+  /**
+   * Messages in the agent's inbox that it has not acknowledged.
+   */
+  messages: number;
+  /**
+   * Assignments that it held and that are no longer its own: it should stop working on them.
+   */
+  cancel: string[];
+}
+export interface FileReserveArguments {
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  agentId?: string;
+  globs: Globs1;
+  /**
+   * exclusive (the default): nobody else may reserve these files. shared: others may too, as shared; for files that are only read.
+   */
+  mode?: 'exclusive' | 'shared';
+  /**
+   * Seconds after which it ends in any case: 3600 when absent.
+   */
+  ttl?: number;
+  /**
+   * The claim that the files are for, and with which the reservation ends. When absent: the one that the agent holds, if it holds one.
+   */
+  assignmentId?: string;
+  leaseToken?: LeaseToken;
+  /**
+   * How long to wait, at most, for files that are reserved: 0 (the default) is refused at once.
+   */
+  waitSeconds?: number;
+  requestId?: RequestId;
+}
+export interface FileReserveResult {
+  reservationId: string;
+  agentId: string;
+  /**
+   * The claim with which it ends at the latest; null: it ends with the agent.
+   */
+  assignmentId: string | null;
+  globs: string[];
+  mode: 'exclusive' | 'shared';
+  expiresAt: Time;
+  pending: Pending1;
 }
 export interface MemoryDeleteArguments {
   /**
@@ -646,19 +752,6 @@ export interface MessageAckResult {
   agentId: string;
   acknowledged: number;
   pending: Pending1;
-}
-/**
- * What the agent should know; every reply to a worker has it, because agents do not look into their inbox.
- */
-export interface Pending1 {
-  /**
-   * Messages in the agent's inbox that it has not acknowledged.
-   */
-  messages: number;
-  /**
-   * Assignments that it held and that are no longer its own: it should stop working on them.
-   */
-  cancel: string[];
 }
 export interface MessageNextArguments {
   /**
@@ -1000,6 +1093,10 @@ export interface SwarmStatusResult {
      */
     successRate: number | null;
   };
+  /**
+   * Files that its agents have reserved, oldest reservation first.
+   */
+  reservations: Reservation[];
   /**
    * Number of events so far.
    */

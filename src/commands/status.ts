@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { Client } from '../client/client.ts';
 import type { SwarmStatusResult, TaskListResult, TaskStatusResult } from '../spec.types.ts';
 import { withClient, withServer, type ServerFlags } from './flags.ts';
+import { show } from './watch.ts';
 
 interface Flags extends ServerFlags {
   readonly swarm?: string;
@@ -19,7 +20,6 @@ interface Seen {
 }
 
 const tasksShown = 20;
-const watchMs = 1_000;
 
 export function addStatus(program: Command): void {
   withServer(program.command('status'))
@@ -33,14 +33,10 @@ export function addStatus(program: Command): void {
     )
     .action(async (flags: Flags) => {
       await withClient(flags, async (client) => {
-        let shown = '';
-        do {
+        await show(flags.watch === true, async () => {
           const seen = await look(client, flags.swarm);
-          const text = flags.json === true ? JSON.stringify(seen) : render(seen);
-          if (text !== shown) console.log(flags.watch === true && process.stdout.isTTY ? `\x1b[2J\x1b[H${text}` : text);
-          shown = text;
-          if (flags.watch === true) await new Promise((resolve) => setTimeout(resolve, watchMs));
-        } while (flags.watch === true);
+          return { text: flags.json === true ? JSON.stringify(seen) : render(seen), over: false };
+        });
       });
     });
 }
@@ -78,6 +74,9 @@ function renderSwarm({ status, tasks, more }: Seen): string {
     lines.push(
       `  ${agent.id}  ${agent.type}${agent.name === null ? '' : ` ${agent.name}`}  ${agent.status}${health}${task}${why}`,
     );
+  }
+  for (const { agentId, globs, mode, expiresAt } of status.reservations) {
+    lines.push(`  ${agentId} has reserved ${oneLine(globs.join(', '))} (${mode}) until ${expiresAt}`);
   }
   for (const task of tasks) {
     lines.push(

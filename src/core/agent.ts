@@ -17,6 +17,7 @@ import { releaseClaims, withdrawOffers } from './lease.ts';
 import type { Limits } from './limits.ts';
 import { heldBy, pendingFor } from './pending.ts';
 import { refuse, isRefusal, type Refusal } from './refusal.ts';
+import { describeReservation, reservationsOf } from './reservation.ts';
 import { happened, iso, type Decision, type Effect, type Rule, type World } from './rule.ts';
 import { afterArrival, afterEnd } from './succession.ts';
 import { leaderOf } from './topology.ts';
@@ -92,6 +93,7 @@ export const agentStatusRule: Rule<'agent_status'> = (state, command, world) => 
           attempt: assignment.attempt,
         })),
         pendingMessages: agent.inbox.length,
+        reservations: reservationsOf(after, agent).map(describeReservation),
       };
     },
   };
@@ -288,6 +290,7 @@ function close(
       ...left.effects,
       { kind: 'wake', key: `work:${agent.id}` },
       { kind: 'wake', key: `messages:${agent.id}` },
+      { kind: 'wake', key: 'files' },
       ...(agent.runtime === 'command' ? [{ kind: 'stop_worker' as const, agentId: agent.id }] : []),
     ],
     // First of all: what is placed anew has to find everybody in their places.

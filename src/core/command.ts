@@ -5,7 +5,17 @@
  * present state is for `decide` to say.
  */
 import type { Json, JsonObject } from './json.ts';
-import type { Agent, Aggregation, PhaseDefaults, Priority, RetryPolicy, Strategy, Topology, Usage } from './state.ts';
+import type {
+  Agent,
+  Aggregation,
+  PhaseDefaults,
+  Priority,
+  ReservationMode,
+  RetryPolicy,
+  Strategy,
+  Topology,
+  Usage,
+} from './state.ts';
 
 /** Who acts: an agent, fenced by the number of the join that its connection made. */
 export interface Actor {
@@ -148,6 +158,25 @@ export type CommandBody =
     }
   | { readonly type: 'message_next'; readonly actor: Actor; readonly after: number; readonly limit: number }
   | { readonly type: 'message_ack'; readonly actor: Actor; readonly upTo: number }
+  | {
+      readonly type: 'file_reserve';
+      readonly actor: Actor;
+      /** It ends with this claim; null: with the only one that the agent holds. */
+      readonly claim: { readonly assignmentId: string; readonly leaseToken: string } | null;
+      readonly globs: readonly string[];
+      readonly mode: ReservationMode;
+      readonly ttlMs: number;
+      /** Whether the caller waits until the files are free. */
+      readonly wait: boolean;
+    }
+  | {
+      readonly type: 'file_release';
+      readonly actor: Actor;
+      /** null: all of the agent's. */
+      readonly reservationId: string | null;
+      /** null: all of them. */
+      readonly globs: readonly string[] | null;
+    }
   // the coordinator itself
   | { readonly type: 'recover' }
   | { readonly type: 'timers_due'; readonly most: number }

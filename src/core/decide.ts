@@ -23,6 +23,7 @@ import type { JsonObject } from './json.ts';
 import { claimReply, claimUndelivered, place, renewLeases, taskNext, taskRelease, taskUpdate } from './lease.ts';
 import { agentMessage, messageAck, messageNext } from './message.ts';
 import { isRefusal, refuse, type Refusal } from './refusal.ts';
+import { fileRelease, fileReserve } from './reservation.ts';
 import { forgetExcess } from './retention.ts';
 import { happened, iso, type Decision, type Effect, type Rule, type Show, type WakeKey, type World } from './rule.ts';
 import type { AnsweredRequest, State } from './state.ts';
@@ -57,6 +58,8 @@ const rules: { readonly [T in CommandType]: Rule<T> } = {
   task_release: taskRelease,
   message_next: messageNext,
   message_ack: messageAck,
+  file_reserve: fileReserve,
+  file_release: fileRelease,
   recover,
   timers_due: timersDue,
   claim_undelivered: claimUndelivered,
@@ -91,6 +94,8 @@ const renewing: ReadonlySet<CommandType> = new Set<CommandType>([
   'task_release',
   'message_next',
   'message_ack',
+  'file_reserve',
+  'file_release',
 ]);
 
 export function decide(state: State, command: Command, world: World): Refusal | Decision {
@@ -144,6 +149,7 @@ export function execute(state: State, command: Command, world: World, show: Show
 
   const first = decide(state, command, world);
   if (isRefusal(first)) return first;
+  const { filesFreed } = state.indexes;
   const events: Event[] = [];
   const effects: Effect[] = [];
   const followUps: Command[] = [];
@@ -163,6 +169,9 @@ export function execute(state: State, command: Command, world: World, show: Show
     if (isRefusal(decision)) throw new Error(`${followUp.type} after ${command.type} was refused: ${decision.message}`);
     next = decision;
   }
+
+  // Whatever it was that ended a reservation.
+  if (state.indexes.filesFreed !== filesFreed) effects.push({ kind: 'wake', key: 'files' });
 
   const reply = first.reply?.(state, show) ?? {};
   // An empty-handed answer is not kept: asked again, or woken, the command may find something.

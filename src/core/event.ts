@@ -16,6 +16,7 @@ import type {
   PhaseDefaults,
   PhaseStatus,
   Priority,
+  ReservationMode,
   RetryPolicy,
   Strategy,
   Task,
@@ -224,6 +225,24 @@ export type EventBody =
       readonly upTo: number;
       readonly blobs: readonly string[];
     }
+  // files
+  | {
+      readonly type: 'files_reserved';
+      readonly reservationId: string;
+      readonly agentId: string;
+      /** It ends with this claim; null: with its agent. */
+      readonly assignmentId: string | null;
+      readonly globs: readonly string[];
+      readonly mode: ReservationMode;
+      readonly until: number;
+    }
+  | {
+      readonly type: 'files_released';
+      readonly reservationId: string;
+      readonly agentId: string;
+      readonly globs: readonly string[];
+      readonly reason: 'released' | 'expired';
+    }
   // requests
   | {
       readonly type: 'request_answered';
@@ -277,6 +296,8 @@ export const eventVersions: Readonly<Record<EventType, number>> = {
   message_broadcast: 1,
   messages_expired: 1,
   messages_acknowledged: 1,
+  files_reserved: 1,
+  files_released: 1,
   request_answered: 1,
 };
 

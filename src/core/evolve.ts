@@ -10,11 +10,13 @@ import {
   agentClosedAt,
   createIndexes,
   forgetAgent,
+  forgetReservation,
   forgetTask,
   messagesRemoved,
   messageStored,
   refreshAgent,
   refreshAssignment,
+  refreshReservation,
   refreshSwarm,
   refreshTask,
   taskHasEnded,
@@ -27,6 +29,7 @@ import {
   type Assignment,
   type Message,
   type Phase,
+  type Reservation,
   type State,
   type Swarm,
   type Task,
@@ -45,6 +48,7 @@ export function createState(limits: Limits): State {
     swarm: null,
     agents: new Map(),
     tasks: new Map(),
+    reservations: new Map(),
     requests: new Map(),
     answeredRequests: createFifo(),
     endedTasks: createFifo(),
@@ -172,6 +176,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
   agent_restarted(state, event) {
     const agent = agentOf(state, event.agentId);
     agent.restarts += 1;
+    endReservations(state, agent, () => true);
     agent.life = { status: 'spawning', joinToken: event.joinToken, since: event.at, until: event.until };
     refreshAgent(state, agent);
   },
@@ -414,6 +419,22 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     removeMessages(state, agentOf(state, event.agentId), (message) => expired.has(message.id));
   },
 
+  files_reserved(state, event) {
+    const { reservationId: id, agentId, assignmentId, globs, mode, until } = event;
+    const reservation: Reservation = { id, agentId, assignmentId, globs, mode, until };
+    state.reservations.set(id, reservation);
+    refreshReservation(state, reservation);
+  },
+
+  files_released(state, event) {
+    const reservation = state.reservations.get(event.reservationId);
+    if (reservation === undefined) throw new Error(`no reservation ${event.reservationId}`);
+    const left = reservation.globs.filter((glob) => !event.globs.includes(glob));
+    if (left.length === 0) return endReservation(state, reservation);
+    reservation.globs = left;
+    refreshReservation(state, reservation);
+  },
+
   request_answered(state, event) {
     for (;;) {
       const oldest = state.answeredRequests.first();
@@ -530,6 +551,7 @@ function endTask(state: State, task: Task, status: Task['status'], reason: strin
 
 function closeAgent(state: State, agent: Agent, life: Agent['life']): void {
   agent.life = life;
+  endReservations(state, agent, () => true);
   state.closedAgents.push(agent.id);
   refreshAgent(state, agent);
   refreshSwarm(state);
@@ -570,8 +592,24 @@ function setWork(state: State, assignmentId: string, work: Work): void {
 
 function changeWork(state: State, task: Task, phase: Phase, assignment: Assignment, work: Work): void {
   const before = holderOf(assignment);
+  if (assignment.work.status === 'claimed') {
+    const agent = state.agents.get(assignment.work.agentId);
+    if (agent !== undefined) endReservations(state, agent, (of) => of.assignmentId === assignment.id);
+  }
   assignment.work = work;
   refreshAssignment(state, task, phase, assignment, before);
+}
+
+function endReservations(state: State, agent: Agent, ending: (reservation: Reservation) => boolean): void {
+  for (const id of state.indexes.agents.get(agent.id)?.reservations ?? []) {
+    const reservation = state.reservations.get(id)!;
+    if (ending(reservation)) endReservation(state, reservation);
+  }
+}
+
+function endReservation(state: State, reservation: Reservation): void {
+  state.reservations.delete(reservation.id);
+  forgetReservation(state, reservation);
 }
 
 function holderOf({ work }: Assignment): string | null {

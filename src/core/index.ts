@@ -9,8 +9,9 @@
  * heads of the few lanes that fit and never at the queue itself.
  */
 import { createChain, type Chain, type Link } from './chain.ts';
+import { parseGlob, type Glob } from './glob.ts';
 import { createHeap, type Heap, type Slotted } from './heap.ts';
-import type { Agent, Assignment, Message, Payload, Phase, Priority, State, Task } from './state.ts';
+import type { Agent, Assignment, Message, Payload, Phase, Priority, Reservation, State, Task } from './state.ts';
 
 export interface Indexes {
   readonly timers: Heap<Timer>;
@@ -31,6 +32,12 @@ export interface Indexes {
   readonly taskBySeq: Map<number, Task>;
   /** In how many inboxes a blob is: that of a broadcast goes with the last of them. */
   readonly inboxBlobs: Map<string, number>;
+  /** By the id of their reservation. */
+  readonly reservedGlobsOf: Map<string, readonly Glob[]>;
+  /** In all reservations. */
+  reservedGlobs: number;
+  /** Counts up whenever less is reserved than before. */
+  filesFreed: number;
   /** Tasks that have not ended, agents that are not closed. */
   liveTasks: number;
   liveAgents: number;
@@ -46,6 +53,7 @@ export type TimerSubject =
   | { readonly kind: 'inbox'; readonly id: string; readonly agentId: string }
   | { readonly kind: 'task'; readonly id: string }
   | { readonly kind: 'assignment'; readonly id: string }
+  | { readonly kind: 'reservation'; readonly id: string }
   | { readonly kind: 'ended_tasks'; readonly id: 'ended_tasks' }
   | { readonly kind: 'closed_agents'; readonly id: 'closed_agents' }
   | { readonly kind: 'swarm'; readonly id: 'swarm' };
@@ -55,6 +63,8 @@ export interface AgentEntry extends Slotted {
   readonly agent: Agent;
   /** The assignments offered to it or claimed by it, by id. */
   readonly work: Map<string, Placed>;
+  /** Ids of its reservations. */
+  readonly reservations: Set<string>;
   profile: Profile | null;
   token: string | null;
   live: boolean;
@@ -111,6 +121,9 @@ export function createIndexes(): Indexes {
     queued: new Map(),
     taskBySeq: new Map(),
     inboxBlobs: new Map(),
+    reservedGlobsOf: new Map(),
+    reservedGlobs: 0,
+    filesFreed: 0,
     liveTasks: 0,
     liveAgents: 0,
   };
@@ -166,6 +179,7 @@ function agentEntry(state: State, agent: Agent): AgentEntry {
     entry = {
       agent,
       work: new Map(),
+      reservations: new Set(),
       profile: null,
       token: null,
       live: false,
@@ -350,6 +364,30 @@ function refreshFree(entry: AgentEntry): void {
   if (free && entry.slot === -1) profile.free.push(entry);
   else if (free) profile.free.moved(entry);
   else if (entry.slot !== -1) profile.free.remove(entry);
+}
+
+// ---- reservations
+
+export function refreshReservation(state: State, reservation: Reservation): void {
+  const { indexes } = state;
+  const before = indexes.reservedGlobsOf.get(reservation.id)?.length ?? 0;
+  indexes.reservedGlobsOf.set(reservation.id, reservation.globs.map(parseGlob));
+  countReserved(state, reservation.globs.length - before);
+  agentEntry(state, state.agents.get(reservation.agentId)!).reservations.add(reservation.id);
+  setTimer(state, { kind: 'reservation', id: reservation.id }, reservation.until);
+}
+
+export function forgetReservation(state: State, reservation: Reservation): void {
+  const { indexes } = state;
+  indexes.reservedGlobsOf.delete(reservation.id);
+  countReserved(state, -reservation.globs.length);
+  indexes.agents.get(reservation.agentId)?.reservations.delete(reservation.id);
+  setTimer(state, { kind: 'reservation', id: reservation.id }, null);
+}
+
+function countReserved({ indexes }: State, more: number): void {
+  indexes.reservedGlobs += more;
+  if (more < 0) indexes.filesFreed += 1;
 }
 
 // ---- tasks and assignments

@@ -14,6 +14,10 @@ export interface Limits {
   /** Elements of a task's `items`. */
   readonly itemsMax: number;
   readonly inboxMessagesMax: number;
+  /** File reservations of an agent. */
+  readonly reservationsMax: number;
+  /** Globs of all reservations of a swarm: a new one is compared with each. */
+  readonly reservedGlobsMax: number;
   /** An agent that was offered work has this long to claim it before it goes to others. */
   readonly offerMs: number;
   /** Lease of a worker that names none. A third of it is the interval of its heartbeats. */
@@ -48,6 +52,8 @@ export const defaultLimits: Limits = {
   parallelismMax: 100,
   itemsMax: 1_000,
   inboxMessagesMax: 1_000,
+  reservationsMax: 50,
+  reservedGlobsMax: 256,
   offerMs: 5_000,
   leaseMs: 60_000,
   graceMs: 60_000,

@@ -30,6 +30,9 @@ export const refusalReasons = [
   'answer_invalid',
   // messages
   'inbox_full',
+  // files
+  'file_reserved',
+  'reservation_limit',
   // memory
   'memory_version_conflict',
   'memory_quota',

@@ -2,9 +2,16 @@
  * A state as JSON text, and back: the records as they stand, in their order. The indexes are rebuilt.
  */
 import { createState } from './evolve.ts';
-import { messageStored, refreshAgent, refreshAssignment, refreshSwarm, refreshTask } from './index.ts';
+import {
+  messageStored,
+  refreshAgent,
+  refreshAssignment,
+  refreshReservation,
+  refreshSwarm,
+  refreshTask,
+} from './index.ts';
 import type { Limits } from './limits.ts';
-import type { Agent, AnsweredRequest, State, Swarm, Task } from './state.ts';
+import type { Agent, AnsweredRequest, Reservation, State, Swarm, Task } from './state.ts';
 
 interface Snapshot {
   readonly format: 1;
@@ -12,19 +19,22 @@ interface Snapshot {
   readonly swarm: Swarm | null;
   readonly agents: readonly Agent[];
   readonly tasks: readonly Task[];
+  /** Absent in snapshots of releases that knew none. */
+  readonly reservations?: readonly Reservation[];
   readonly requests: readonly (readonly [string, AnsweredRequest])[];
   readonly endedTasks: readonly string[];
   readonly closedAgents: readonly string[];
 }
 
 export function snapshot(state: State): string {
-  const { version, swarm, agents, tasks, requests, answeredRequests, endedTasks, closedAgents } = state;
+  const { version, swarm, agents, tasks, reservations, requests, answeredRequests, endedTasks, closedAgents } = state;
   const content: Snapshot = {
     format: 1,
     version,
     swarm,
     agents: [...agents.values()],
     tasks: [...tasks.values()],
+    reservations: [...reservations.values()],
     requests: [...answeredRequests].map((requestId) => [requestId, requests.get(requestId)!]),
     endedTasks: [...endedTasks],
     closedAgents: [...closedAgents],
@@ -57,6 +67,10 @@ export function restore(text: string, limits: Limits): State {
     for (const phase of task.phases) {
       for (const assignment of phase.assignments) refreshAssignment(state, task, phase, assignment, null);
     }
+  }
+  for (const reservation of content.reservations ?? []) {
+    state.reservations.set(reservation.id, reservation);
+    refreshReservation(state, reservation);
   }
   refreshSwarm(state);
   return state;

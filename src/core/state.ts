@@ -20,6 +20,7 @@ export interface State {
   swarm: Swarm | null;
   readonly agents: Map<string, Agent>;
   readonly tasks: Map<string, Task>;
+  readonly reservations: Map<string, Reservation>;
   readonly requests: Map<string, AnsweredRequest>;
   /** What is over, in the order in which it ended: the oldest is forgotten first. */
   readonly answeredRequests: Fifo<string>;
@@ -357,6 +358,21 @@ export interface Ballot {
   readonly key: string;
   readonly source: 'vote' | 'voteKey' | 'json' | 'text' | 'choice';
 }
+
+// ---- files
+
+/** Of paths in a work tree that agents share. */
+export interface Reservation {
+  readonly id: string;
+  readonly agentId: string;
+  /** The claim with which it ends, at the latest; null: it was made for none. */
+  readonly assignmentId: string | null;
+  globs: readonly string[];
+  readonly mode: ReservationMode;
+  readonly until: number;
+}
+
+export type ReservationMode = 'exclusive' | 'shared';
 
 // ---- requests
 

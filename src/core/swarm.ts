@@ -8,6 +8,7 @@ import { happened, iso, isoOrNull, type Effect, type Rule } from './rule.ts';
 import type { Agent, State, Swarm } from './state.ts';
 import { withdrawOffers } from './lease.ts';
 import { hubOf, liveAgents, peersOf, validatorsFor } from './topology.ts';
+import { describeReservation } from './reservation.ts';
 
 export const swarmInit: Rule<'swarm_init'> = (state, command, world) => {
   if (command.initialAgents.length > command.maxAgents) {
@@ -79,6 +80,7 @@ export const swarmStatus: Rule<'swarm_status'> = (_state, command, world) => ({
       agents: [...state.agents.values()].map((agent) => agentSummary(state, agent, world.now)),
       tasks: countTasks(state),
       metrics: describeMetrics(swarm),
+      reservations: [...state.reservations.values()].map(describeReservation),
       version: state.version,
       ...(command.topology && describeTopology(state)),
       ...(command.performance && { performance: describePerformance(state) }),
@@ -87,7 +89,7 @@ export const swarmStatus: Rule<'swarm_status'> = (_state, command, world) => ({
 });
 
 export const swarmDestroy: Rule<'swarm_destroy'> = (state, _command, world) => {
-  const effects: Effect[] = [];
+  const effects: Effect[] = [{ kind: 'wake', key: 'files' }];
   for (const entry of state.indexes.agents.values()) {
     if (!entry.live) continue;
     effects.push({ kind: 'wake', key: `work:${entry.agent.id}` }, { kind: 'wake', key: `messages:${entry.agent.id}` });

@@ -5,6 +5,7 @@ import { agentDue } from './agent.ts';
 import type { Timer } from './index.ts';
 import { assignmentDue } from './lease.ts';
 import { inboxDue } from './message.ts';
+import { reservationDue } from './reservation.ts';
 import { forgetOldAgents, forgetOldTasks } from './retention.ts';
 import type { Decision, Rule, World } from './rule.ts';
 import type { State } from './state.ts';
@@ -34,6 +35,8 @@ function due(state: State, subject: Exclude<Timer['subject'], { kind: 'swarm' }>
       return assignmentDue(state, subject.id, world);
     case 'task':
       return taskDue(state, subject.id, world);
+    case 'reservation':
+      return reservationDue(state, subject.id, world);
     case 'ended_tasks':
       return forgetOldTasks(state, world);
     case 'closed_agents':

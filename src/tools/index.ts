@@ -1,5 +1,6 @@
 /** The table of tools: each tool of `protocol/tools` and who handles it. */
 import { agentList, agentSpawn, agentStatus, agentStop } from './agent.ts';
+import { fileRelease, fileReserve } from './file.ts';
 import { memoryDelete, memoryList, memoryRetrieve, memoryStore } from './memory.ts';
 import { agentMessage, messageAck, messageNext } from './message.ts';
 import { serverInfo } from './server.ts';
@@ -14,6 +15,8 @@ export const handlers = {
   agent_spawn: agentSpawn,
   agent_status: agentStatus,
   agent_stop: agentStop,
+  file_release: fileRelease,
+  file_reserve: fileReserve,
   memory_delete: memoryDelete,
   memory_list: memoryList,
   memory_retrieve: memoryRetrieve,

@@ -1,5 +1,6 @@
 /** The invariants of a swarm's state (design, section 3), asserted after every event in tests and simulation. */
 import assert from 'node:assert/strict';
+import { overlap, parseGlob } from '../../src/core/glob.ts';
 import { agentClosedAt, requirementsOf } from '../../src/core/index.ts';
 import { restore, snapshot } from '../../src/core/snapshot.ts';
 import type { State } from '../../src/core/state.ts';
@@ -116,6 +117,31 @@ export function assertInvariants(state: State): void {
   assert.deepEqual([...indexes.inboxBlobs].sort(), [...inboxBlobs].sort());
   assert.ok(liveAgents <= swarm.maxAgents);
 
+  const reservations = [...state.reservations.values()];
+  for (const { id, agentId, assignmentId, globs } of reservations) {
+    timers.add(id);
+    const agent = state.agents.get(agentId);
+    assert.ok(agent !== undefined && agentClosedAt(agent) === null, `${id} belongs to an agent that is gone`);
+    const claim = assignmentId === null ? null : indexes.agents.get(agentId)?.work.get(assignmentId)?.assignment;
+    if (claim !== null) assert.equal(claim?.work.status, 'claimed', `${id} has outlived its claim`);
+    assert.ok(globs.length > 0, `${id} is of nothing`);
+  }
+  const parsed = reservations.map((of) => ({ ...of, globs: of.globs.map(parseGlob) }));
+  for (const [index, one] of parsed.entries()) {
+    for (const other of parsed.slice(index + 1)) {
+      if (one.agentId === other.agentId || (one.mode === 'shared' && other.mode === 'shared')) continue;
+      const clash = one.globs.some((a) => other.globs.some((b) => overlap(a, b)));
+      assert.ok(!clash, `${one.id} and ${other.id} have files in common`);
+    }
+  }
+  for (const agent of state.agents.values()) {
+    const own = reservations.filter((of) => of.agentId === agent.id).map((of) => of.id);
+    assert.deepEqual([...(indexes.agents.get(agent.id)?.reservations ?? [])].sort(), own.sort());
+    assert.ok(own.length <= state.limits.reservationsMax);
+  }
+  assert.equal(indexes.reservedGlobs, reservations.flatMap((of) => of.globs).length);
+  assert.ok(indexes.reservedGlobs <= state.limits.reservedGlobsMax);
+
   for (const id of ['ended_tasks', 'closed_agents', 'swarm']) if (indexes.timerOf.has(id)) timers.add(id);
   assert.deepEqual([...indexes.timerOf.keys()].sort(), [...timers].sort(), 'exactly what is open has a timer');
   assert.equal(indexes.timers.size, indexes.timerOf.size);
@@ -150,9 +176,10 @@ function describeIndexes({ indexes }: State): object {
   return {
     timers: [...indexes.timerOf].map(([id, timer]) => [id, timer.due]).sort(),
     agents: [...indexes.agents]
-      .map(([id, { work, profile, token, live, slot }]) => [
+      .map(([id, { work, reservations, profile, token, live, slot }]) => [
         id,
         [...work.keys()].sort(),
+        [...reservations].sort(),
         profile?.key ?? null,
         token,
         live,
@@ -165,7 +192,8 @@ function describeIndexes({ indexes }: State): object {
     types: [...indexes.liveOfType].map(([type, agents]) => [type, [...agents].map(({ id }) => id)]).sort(),
     children: [...indexes.children].map(([id, children]) => [id, [...children].map((child) => child.id).sort()]).sort(),
     queued: [...indexes.queued].map(([id, { rank, lane }]) => [id, rank, lane.key]).sort(),
-    counts: [indexes.liveTasks, indexes.liveAgents, indexes.taskBySeq.size],
+    reservedGlobs: [...indexes.reservedGlobsOf].sort(),
+    counts: [indexes.reservedGlobs, indexes.liveTasks, indexes.liveAgents, indexes.taskBySeq.size],
   };
 }
 

@@ -32,6 +32,8 @@ function walk(seed: number, steps: number): SwarmUnderTest {
       closedAgentsMax: 10,
       agentRetentionMs: 30_000,
       inboxMessagesMax: 5,
+      reservationsMax: 4,
+      reservedGlobsMax: 12,
     },
   });
   swarm.draw = draw;
@@ -161,6 +163,29 @@ function walk(seed: number, steps: number): SwarmUnderTest {
       if (worker !== undefined && draw() < 0.5)
         may({ type: 'message_ack', actor: worker.actor, upTo: Math.floor(draw() * 10) });
     },
+    () => {
+      const held = pick(claims);
+      const worker = draw() < 0.5 ? held?.worker : pick(workers);
+      if (worker === undefined) return;
+      if (draw() < 0.3) {
+        may({
+          type: 'file_release',
+          actor: worker.actor,
+          reservationId: draw() < 0.5 ? null : (pick([...swarm.state.reservations.keys()]) ?? null),
+          globs: draw() < 0.5 ? null : [pick(globs)],
+        });
+      } else {
+        may({
+          type: 'file_reserve',
+          actor: worker.actor,
+          claim: draw() < 0.5 && held !== undefined ? held.claim : null,
+          globs: [...new Set([pick(globs), pick(globs)])],
+          mode: pick(['exclusive', 'shared']),
+          ttlMs: pick([1000, 100_000]),
+          wait: draw() < 0.5,
+        });
+      }
+    },
     () => swarm.pass(Math.floor(draw() ** 3 * 40_000)),
     () => {
       if (draw() < 0.05) may({ type: 'recover' });
@@ -184,6 +209,7 @@ function decisions({ state }: SwarmUnderTest) {
       })),
   );
 }
+const globs = ['src/**', 'src/a.ts', '*.md', 'README.*', 'docs/*/x', '**/x', 'a?', 'ab'];
 
 const seeds =
   process.env['SKEIN_SEED'] === undefined

@@ -27,7 +27,7 @@ export class SwarmUnderTest {
   draw = (): number => 0.5;
   /** Where values of users go. */
   keep = (json: Json): Payload => ({ json });
-  #minted = 0;
+  readonly #minted = new Map<string, number>();
 
   constructor(limits: Partial<Limits> = {}) {
     this.limits = { ...defaultLimits, ...limits };
@@ -59,12 +59,19 @@ export class SwarmUnderTest {
   get world(): World {
     return {
       now: this.now,
-      id: (kind) => `${kind}_${++this.#minted}`,
-      secret: () => `secret_${++this.#minted}`,
+      id: (kind) => this.#mint(kind),
+      secret: () => this.#mint('secret'),
       draw: () => this.draw(),
       isWaiting: (agentId) => this.waiting.has(agentId),
       keep: (json) => this.keep(json),
     };
+  }
+
+  /** Numbered by kind, so that the first task is task_1 whatever else there is. */
+  #mint(kind: string): string {
+    const count = (this.#minted.get(kind) ?? 0) + 1;
+    this.#minted.set(kind, count);
+    return `${kind}_${count}`;
   }
 
   /** Every event is checked, every commit replays. */
@@ -93,12 +100,13 @@ export class SwarmUnderTest {
     return outcome;
   }
 
-  /** Lets time pass, with every timer going off when it is due. */
-  pass(ms: number): void {
+  /** Lets time pass, with every timer going off when it is due; `wentOff` looks on. */
+  pass(ms: number, wentOff: () => void = () => {}): void {
     const until = this.now + ms;
     for (let due = nextDue(this.state); due !== null && due <= until; due = nextDue(this.state)) {
       this.now = Math.max(this.now, due);
       this.ask({ type: 'timers_due', most: this.limits.timersMax });
+      wentOff();
       if (this.effects.some((effect) => effect.kind === 'forget_swarm')) break;
     }
     this.now = until;
