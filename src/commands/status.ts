@@ -1,4 +1,4 @@
-/** `skein status`: swarms, their agents, and their tasks with what each waits for. */
+/** `skein status`: swarms, their agents, and their open tasks with what each waits for. */
 import type { Command } from 'commander';
 import type { Client } from '../client/client.ts';
 import type { SwarmStatusResult, TaskListResult, TaskStatusResult } from '../spec.types.ts';
@@ -6,6 +6,7 @@ import { withClient, withServer, type ServerFlags } from './flags.ts';
 
 interface Flags extends ServerFlags {
   readonly swarm?: string;
+  readonly tasks: string;
   readonly watch?: true;
   readonly json?: true;
 }
@@ -18,13 +19,14 @@ interface Seen {
   readonly more: boolean;
 }
 
-const tasksShown = 20;
+const tasksShown = '20';
 const watchMs = 1_000;
 
 export function addStatus(program: Command): void {
   withServer(program.command('status'))
     .description('Show the swarms of a server: agents, open tasks, and why what waits is waiting.')
     .option('--swarm <id>', 'Only this swarm')
+    .option('--tasks <n>', 'Open tasks of each swarm to show, 1,000 at most', tasksShown)
     .option('--watch', 'Show it again whenever something has changed, until interrupted')
     .option('--json', 'Print JSON')
     .addHelpText(
@@ -32,10 +34,11 @@ export function addStatus(program: Command): void {
       '\nExamples:\n  skein status\n  skein status --swarm swarm_1757880683494_yl81sece5x0q --watch',
     )
     .action(async (flags: Flags) => {
+      const limit = Number(flags.tasks);
       await withClient(flags, async (client) => {
         let shown = '';
         do {
-          const seen = await look(client, flags.swarm);
+          const seen = await look(client, flags.swarm, limit);
           const text = flags.json === true ? JSON.stringify(seen) : render(seen);
           if (text !== shown) console.log(flags.watch === true && process.stdout.isTTY ? `\x1b[2J\x1b[H${text}` : text);
           shown = text;
@@ -45,13 +48,13 @@ export function addStatus(program: Command): void {
     });
 }
 
-async function look(client: Client, only: string | undefined): Promise<Seen[]> {
+async function look(client: Client, only: string | undefined, limit: number): Promise<Seen[]> {
   const swarmIds =
     only === undefined ? (await client.call('swarm_list', {})).swarms.map((swarm) => swarm.swarmId) : [only];
   return Promise.all(
     swarmIds.map(async (swarmId) => {
       const status = await client.call('swarm_status', { swarmId });
-      const list: TaskListResult = await client.call('task_list', { swarmId, filter: 'active', limit: tasksShown });
+      const list: TaskListResult = await client.call('task_list', { swarmId, filter: 'active', limit });
       const tasks = await Promise.all(
         list.tasks.map(async ({ taskId }) => (await client.call('task_status', { swarmId, taskId })) as Task),
       );
@@ -66,10 +69,13 @@ function render(seen: readonly Seen[]): string {
 }
 
 function renderSwarm({ status, tasks, more }: Seen): string {
-  const { completed, failed, cancelled, orchestrating, running } = status.tasks;
+  const { completed, failed, cancelled, orchestrating, running, waiting } = status.tasks;
   const lines = [
     `${status.swarmId}${status.name === null ? '' : ` (${status.name})`}  ${status.topology}, ${status.status}`,
-    `  tasks: ${orchestrating + running} open, ${completed} completed, ${failed} failed, ${cancelled} cancelled`,
+    ...(status.paused === null
+      ? []
+      : [`  paused since ${status.paused.since}${status.paused.reason === null ? '' : `: ${status.paused.reason}`}`]),
+    `  tasks: ${orchestrating + running + waiting} open, ${completed} completed, ${failed} failed, ${cancelled} cancelled`,
   ];
   for (const agent of status.agents) {
     const health = agent.health === null ? '' : `  health ${agent.health}`;

@@ -5,7 +5,7 @@
  * present state is for `decide` to say.
  */
 import type { Json, JsonObject } from './json.ts';
-import type { Agent, Aggregation, Priority, RetryPolicy, Strategy, Topology, Usage } from './state.ts';
+import type { Agent, Aggregation, Budget, Priority, RetryPolicy, Strategy, Topology, Usage } from './state.ts';
 
 /** Who acts: an agent, fenced by the number of the join that its connection made. */
 export interface Actor {
@@ -51,6 +51,7 @@ export interface TaskRequest {
   readonly retry: RetryPolicy;
   readonly timeoutMs: number;
   readonly deadlineMs: number | null;
+  readonly budget: Budget | null;
 }
 
 export type CommandBody =
@@ -67,10 +68,18 @@ export type CommandBody =
     }
   | { readonly type: 'swarm_status'; readonly topology: boolean; readonly performance: boolean }
   | { readonly type: 'swarm_destroy' }
+  | { readonly type: 'swarm_pause'; readonly reason: string | null }
+  | { readonly type: 'swarm_resume' }
   | { readonly type: 'agent_spawn'; readonly agent: AgentRequest; readonly limitsAsked: boolean }
   | { readonly type: 'agent_list'; readonly filter: string; readonly metadata: boolean }
   | { readonly type: 'agent_status'; readonly agentId: string }
-  | { readonly type: 'agent_stop'; readonly agentId: string; readonly reason: string | null }
+  | {
+      readonly type: 'agent_stop';
+      readonly agentId: string;
+      readonly reason: string | null;
+      /** First let it finish what it holds. */
+      readonly drain?: boolean;
+    }
   | {
       readonly type: 'agent_message';
       readonly from: Actor | null;

@@ -9,6 +9,7 @@ import type {
   Agent,
   AttemptError,
   Ballot,
+  Budget,
   Outcome,
   Payload,
   Phase,
@@ -36,6 +37,8 @@ export type EventBody =
       readonly strategy: Strategy;
     }
   | { readonly type: 'swarm_destroyed' }
+  | { readonly type: 'swarm_paused'; readonly reason: string | null }
+  | { readonly type: 'swarm_resumed' }
   // agents
   | {
       readonly type: 'agent_spawned';
@@ -70,6 +73,8 @@ export type EventBody =
   | { readonly type: 'agent_failed'; readonly agentId: string; readonly reason: string }
   | { readonly type: 'agent_stopped'; readonly agentId: string; readonly reason: string }
   | { readonly type: 'agent_attentive'; readonly agentId: string; readonly attentive: boolean }
+  /** It takes no new work, and stops when it holds none any more. */
+  | { readonly type: 'agent_draining'; readonly agentId: string; readonly reason: string }
   | { readonly type: 'agents_forgotten'; readonly agentIds: readonly string[]; readonly blobs: readonly string[] }
   // tasks
   | {
@@ -83,6 +88,8 @@ export type EventBody =
       readonly input: Payload | null;
       readonly retry: RetryPolicy;
       readonly deadlineAt: number | null;
+      /** Absent in journals of before there were budgets. */
+      readonly budget?: Budget | null;
       readonly phases: readonly PhasePlan[];
       /** The phases without dependencies. */
       readonly opens: readonly string[];
@@ -188,6 +195,8 @@ export type Event = EventBody & { readonly v: number; readonly at: number };
 export const eventVersions: Readonly<Record<EventType, number>> = {
   swarm_created: 1,
   swarm_destroyed: 1,
+  swarm_paused: 1,
+  swarm_resumed: 1,
   agent_spawned: 1,
   agent_joined: 1,
   agent_offline: 1,
@@ -195,6 +204,7 @@ export const eventVersions: Readonly<Record<EventType, number>> = {
   agent_failed: 1,
   agent_stopped: 1,
   agent_attentive: 1,
+  agent_draining: 1,
   agents_forgotten: 1,
   task_accepted: 1,
   assignment_offered: 1,

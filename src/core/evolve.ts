@@ -4,15 +4,18 @@
  * It takes events at their word: whether they were right was decided before they were recorded. What it keeps up by
  * itself is what follows without a choice, such as a phase's open assignments ending with the phase.
  */
+import { addUsage, isUnknown, newestUsage, overBudget, usageOf } from './budget.ts';
 import { eventVersions, UnknownEvent, type Event, type EventBody, type EventType } from './event.ts';
 import { createFifo, type Fifo } from './fifo.ts';
 import {
   agentClosedAt,
   createIndexes,
+  kindOf,
   forgetAgent,
   forgetTask,
   refreshAgent,
   refreshAssignment,
+  refreshBudget,
   refreshSwarm,
   refreshTask,
   taskHasEnded,
@@ -28,13 +31,21 @@ import {
   type Swarm,
   type Task,
   type TypeMetrics,
+  type Usage,
   type Work,
 } from './state.ts';
 
 /** Outcomes of attempts that an agent's record remembers. */
 const recentAttempts = 20;
+/** Kinds of work that an agent's record remembers. */
+const recentKinds = 8;
 /** Ended claims that an agent is told about: more than it can hold at once make no difference. */
 const revokedMax = 100;
+
+/** Most assignments have no use for arrays and work of their own, and there may be very many of them. */
+const none: never[] = [];
+Object.freeze(none);
+const queued: Work = Object.freeze({ status: 'queued' });
 
 export function createState(limits: Limits): State {
   return {
@@ -72,6 +83,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       strategy: event.strategy,
       createdAt: event.at,
       destroyedAt: null,
+      paused: null,
       nextAgentSeq: 1,
       nextTaskSeq: 1,
       metrics: { tasksCompleted: 0, tasksFailed: 0, tasksCancelled: 0, completedMs: 0, types: {} },
@@ -91,6 +103,14 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     refreshSwarm(state);
   },
 
+  swarm_paused(state, event) {
+    swarmOf(state).paused = { since: event.at, reason: event.reason };
+  },
+
+  swarm_resumed(state) {
+    swarmOf(state).paused = null;
+  },
+
   agent_spawned(state, event) {
     const agent: Agent = {
       id: event.agentId,
@@ -106,9 +126,10 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       joins: 0,
       restarts: 0,
       attentive: true,
+      draining: null,
       spawnedAt: event.at,
       spawnMs: null,
-      record: { successes: 0, failures: 0, recent: [], averageMs: null },
+      record: { successes: 0, failures: 0, recent: [], averageMs: null, kinds: [] },
       revoked: [],
       inbox: [],
       nextMessageSeq: 1,
@@ -173,6 +194,12 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     refreshAgent(state, agent);
   },
 
+  agent_draining(state, event) {
+    const agent = agentOf(state, event.agentId);
+    agent.draining = { since: event.at, reason: event.reason };
+    refreshAgent(state, agent);
+  },
+
   agents_forgotten(state, event) {
     for (const agentId of event.agentIds) {
       forgetAgent(state, agentOf(state, agentId));
@@ -197,6 +224,8 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       retry: event.retry,
       createdAt: event.at,
       deadlineAt: event.deadlineAt,
+      budget: event.budget ?? null,
+      usage: null,
       startedAt: null,
       endedAt: null,
       phases: event.phases.map((plan) => ({
@@ -211,7 +240,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
         input: plan.input,
         status: 'waiting',
         reason: null,
-        assignments: [],
+        assignments: none,
         outcome: null,
         openedAt: null,
         endedAt: null,
@@ -227,18 +256,19 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
   },
 
   offer_withdrawn(state, event) {
-    setWork(state, event.assignmentId, { status: 'queued' });
+    setWork(state, event.assignmentId, queued);
   },
 
   assignment_ready(state, event) {
     const { task, phase, assignment } = assignmentOf(state, event.assignmentId);
     assignment.readyAt = event.at;
-    changeWork(state, task, phase, assignment, { status: 'queued' });
+    changeWork(state, task, phase, assignment, queued);
   },
 
   assignment_claimed(state, event) {
     const { task, phase, assignment } = assignmentOf(state, event.assignmentId);
     assignment.attempt = event.attempt;
+    assignment.usage = null;
     task.startedAt ??= event.at;
     task.status = 'running';
     changeWork(state, task, phase, assignment, {
@@ -261,10 +291,10 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
   },
 
   progress_reported(state, event) {
-    const { assignment } = assignmentOf(state, event.assignmentId);
+    const { task, assignment } = assignmentOf(state, event.assignmentId);
     if (assignment.work.status !== 'claimed') return;
     assignment.work = { ...assignment.work, progress: event.progress };
-    if (event.usage !== null) assignment.usage = event.usage;
+    reportUsage(state, task, assignment, event.usage);
   },
 
   assignment_released(state, event) {
@@ -277,7 +307,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       task,
       phase,
       assignment,
-      event.retryAt === null ? { status: 'queued' } : { status: 'backoff', until: event.retryAt },
+      event.retryAt === null ? queued : { status: 'backoff', until: event.retryAt },
     );
   },
 
@@ -285,12 +315,12 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     const { task, phase, assignment } = assignmentOf(state, event.assignmentId);
     const agent = agentOf(state, event.agentId);
     const startedAt = assignment.work.status === 'claimed' ? assignment.work.claimedAt : event.at;
-    if (event.usage !== null) assignment.usage = event.usage;
+    reportUsage(state, task, assignment, event.usage);
     const took = event.at - startedAt;
     agent.restarts = 0;
     agent.record.successes += 1;
     agent.record.averageMs = agent.record.averageMs === null ? took : 0.7 * agent.record.averageMs + 0.3 * took;
-    remember(agent, 'success');
+    remember(agent, phase, 'success');
     const metrics = typeMetrics(state, agent.type);
     metrics.successes += 1;
     metrics.successMs += took;
@@ -312,7 +342,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     const startedAt = assignment.work.status === 'claimed' ? assignment.work.claimedAt : null;
     assignment.failures += 1;
     assignment.lastError = event.error;
-    if (event.usage !== null) assignment.usage = event.usage;
+    reportUsage(state, task, assignment, event.usage);
     prefersOthers(assignment, agentId);
     const agent = state.agents.get(agentId);
     changeWork(
@@ -326,7 +356,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     );
     if (agent !== undefined) {
       agent.record.failures += 1;
-      remember(agent, 'failure');
+      remember(agent, phase, 'failure');
       if (event.error.reason === 'timeout' || event.error.reason === 'lease_expired') {
         revoke(agent, assignment.id, event.at);
       }
@@ -394,21 +424,18 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
 function openPhase(state: State, task: Task, phase: Phase, at: number): void {
   phase.status = 'running';
   phase.openedAt = at;
-  for (let copy = 1; copy <= phase.parallelism; copy += 1) {
-    const assignment: Assignment = {
-      id: `${task.id}/${phase.name}/${copy}`,
-      attempt: 0,
-      failures: 0,
-      releases: 0,
-      readyAt: at,
-      triedBy: [],
-      lastError: null,
-      usage: null,
-      work: { status: 'queued' },
-    };
-    phase.assignments.push(assignment);
-    refreshAssignment(state, task, phase, assignment, null);
-  }
+  phase.assignments = Array.from({ length: phase.parallelism }, (_, index) => ({
+    id: `${task.id}/${phase.name}/${index + 1}`,
+    attempt: 0,
+    failures: 0,
+    releases: 0,
+    readyAt: at,
+    triedBy: none,
+    lastError: null,
+    usage: null,
+    work: queued,
+  }));
+  for (const assignment of phase.assignments) refreshAssignment(state, task, phase, assignment, null);
 }
 
 function closePhase(
@@ -474,8 +501,21 @@ function setWork(state: State, assignmentId: string, work: Work): void {
 
 function changeWork(state: State, task: Task, phase: Phase, assignment: Assignment, work: Work): void {
   const before = holderOf(assignment);
+  if (assignment.work.status === 'claimed' && isUnknown(assignment.usage)) {
+    const sums = usageOf(task);
+    task.usage = { ...sums, unknownAttempts: sums.unknownAttempts + 1 };
+  }
   assignment.work = work;
   refreshAssignment(state, task, phase, assignment, before);
+}
+
+function reportUsage(state: State, task: Task, assignment: Assignment, reported: Usage | null): void {
+  const usage = newestUsage(assignment.usage, reported);
+  if (usage === null || usage === assignment.usage) return;
+  const wasOver = overBudget(task) !== null;
+  task.usage = addUsage(usageOf(task), assignment.usage, usage);
+  assignment.usage = usage;
+  if ((overBudget(task) !== null) !== wasOver) refreshBudget(state, task);
 }
 
 function holderOf({ work }: Assignment): string | null {
@@ -493,12 +533,17 @@ function eachClaim(
 }
 
 function prefersOthers(assignment: Assignment, agentId: string): void {
-  if (!assignment.triedBy.includes(agentId)) assignment.triedBy.push(agentId);
+  if (!assignment.triedBy.includes(agentId)) assignment.triedBy = [...assignment.triedBy, agentId];
 }
 
-function remember(agent: Agent, outcome: 'success' | 'failure'): void {
-  agent.record.recent.push(outcome);
-  if (agent.record.recent.length > recentAttempts) agent.record.recent.shift();
+function remember({ record }: Agent, phase: Phase, outcome: 'success' | 'failure'): void {
+  record.recent.push(outcome);
+  if (record.recent.length > recentAttempts) record.recent.shift();
+  const kind = kindOf(phase);
+  if (kind === null) return;
+  const before = record.kinds.find((of) => of.kind === kind)?.share ?? 0.5;
+  const share = 0.7 * before + (outcome === 'success' ? 0.3 : 0);
+  record.kinds = [...record.kinds.filter((of) => of.kind !== kind), { kind, share }].slice(-recentKinds);
 }
 
 function revoke(agent: Agent, assignmentId: string, at: number): void {

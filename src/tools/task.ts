@@ -2,7 +2,7 @@
 import type { PhaseRequest as CorePhaseRequest, TaskRequest } from '../core/command.ts';
 import type { Json } from '../core/json.ts';
 import { isRefusal } from '../core/refusal.ts';
-import type { Priority, RetryPolicy } from '../core/state.ts';
+import type { Budget, Priority, RetryPolicy } from '../core/state.ts';
 import type {
   PhaseRequest,
   TaskCancelArguments,
@@ -58,6 +58,7 @@ function taskRequest(args: TaskOrchestrateArguments, defaults: Services['default
     retry: retryPolicy(execution),
     timeoutMs: task.timeout === undefined ? defaults.attemptTimeoutMs : task.timeout * 1000,
     deadlineMs: task.deadline === undefined ? defaults.taskDeadlineMs : task.deadline * 1000,
+    budget: budget(task),
   };
 }
 
@@ -73,6 +74,11 @@ function phaseRequest(phase: PhaseRequest): CorePhaseRequest {
     timeoutMs: phase.timeout === undefined ? null : phase.timeout * 1000,
     input: phase.input as Json | undefined,
   };
+}
+
+function budget({ maxCostUsd, maxTokens }: Described): Budget | null {
+  if (maxCostUsd === undefined && maxTokens === undefined) return null;
+  return { maxCostUsd: maxCostUsd ?? null, maxTokens: maxTokens ?? null };
 }
 
 function priority(asked: string | undefined): Priority {

@@ -1,6 +1,8 @@
 /** The invariants of a swarm's state (design, section 3), asserted after every event in tests and simulation. */
 import assert from 'node:assert/strict';
-import { agentClosedAt } from '../../src/core/index.ts';
+import { overBudget } from '../../src/core/budget.ts';
+import { agentClosedAt, isClaimed } from '../../src/core/index.ts';
+import { findAssignment } from '../../src/core/evolve.ts';
 import { restore, snapshot } from '../../src/core/snapshot.ts';
 import type { State } from '../../src/core/state.ts';
 
@@ -22,7 +24,11 @@ export function assertInvariants(state: State): void {
     if (!ended) liveTasks += 1;
     assert.equal(endedTasks.has(task.id), ended, `${task.id} is listed as ended exactly when it has`);
     assert.equal(['completed', 'failed', 'cancelled'].includes(task.status), ended);
-    if (!ended && task.deadlineAt !== null) timers.add(task.id);
+    const over = overBudget(task) !== null;
+    if (!ended && (task.deadlineAt !== null || (over && !isClaimed(task)))) timers.add(task.id);
+    if (!ended && over && !isClaimed(task)) {
+      assert.equal(indexes.timerOf.get(task.id)!.due, task.createdAt, `${task.id} has nothing left to wait for`);
+    }
     if (!ended)
       assert.ok(
         task.phases.some((phase) => phase.status === 'running'),
@@ -61,7 +67,7 @@ export function assertInvariants(state: State): void {
         if (of.status === 'backoff' || of.status === 'offered' || of.status === 'claimed') timers.add(id);
         assert.equal(
           indexes.queued.has(id),
-          of.status === 'queued' || of.status === 'offered',
+          (of.status === 'queued' || of.status === 'offered') && !over,
           `${id} is ${of.status}`,
         );
         if (of.status === 'offered' || of.status === 'claimed') {
@@ -91,6 +97,13 @@ export function assertInvariants(state: State): void {
     const { life } = agent;
     if (life.status === 'offline' || (life.status === 'spawning' && life.until !== null)) timers.add(agent.id);
     const held = work.get(agent.id) ?? new Set();
+    if (!closed && agent.draining !== null && held.size === 0) timers.add(agent.id);
+    for (const id of held) {
+      const { status } = findAssignment(state, id)!.assignment.work;
+      if (agent.draining !== null) assert.equal(status, 'claimed', `${agent.id} is draining but was offered ${id}`);
+    }
+    assert.ok(agent.record.kinds.length <= 8);
+    assertListed(state, agent.id);
     assert.deepEqual([...(indexes.agents.get(agent.id)?.work.keys() ?? [])].sort(), [...held].sort());
     assert.ok(
       held.size <= agent.maxConcurrent,
@@ -105,6 +118,19 @@ export function assertInvariants(state: State): void {
   for (const id of ['ended_tasks', 'closed_agents', 'swarm']) if (indexes.timerOf.has(id)) timers.add(id);
   assert.deepEqual([...indexes.timerOf.keys()].sort(), [...timers].sort(), 'exactly what is open has a timer');
   assert.equal(indexes.timers.size, indexes.timerOf.size);
+}
+
+/** An agent is where its standing says, and nowhere else. */
+function assertListed({ indexes }: State, agentId: string): void {
+  const { agent, profile, standing, slot, proven } = indexes.agents.get(agentId)!;
+  assert.equal(profile === null, agentClosedAt(agent) !== null);
+  if (profile !== null) assert.ok(profile.agents.has(indexes.agents.get(agentId)!));
+  assert.equal(slot >= 0, profile !== null && standing === 'free');
+  const kinds = standing === 'free' && profile !== null ? agent.record.kinds.filter(({ share }) => share > 0.5) : [];
+  assert.deepEqual(
+    [...proven].map(([kind, listed]) => [kind, listed.share, listed.slot >= 0]).sort(),
+    kinds.map(({ kind, share }) => [kind, share, true]).sort(),
+  );
 }
 
 /** The indexes, in a form that can be compared. */
@@ -122,9 +148,11 @@ function describeIndexes({ indexes }: State): object {
       ])
       .sort(),
     tokens: [...indexes.tokens].sort(),
-    profiles: [...indexes.profiles].map(([key, { members, free }]) => [key, members, free.size]).sort(),
+    profiles: [...indexes.profiles].map(([key, { standing, free }]) => [key, free.size, standing]).sort(),
+    proven: [...indexes.proven].flatMap(([kind, { size }]) => (size === 0 ? [] : [[kind, size]])).sort(),
+    counts: [[...indexes.profilesOfType].sort(), [...indexes.profilesWith].sort()],
     queued: [...indexes.queued].map(([id, { rank, lane }]) => [id, rank, lane.key]).sort(),
-    counts: [indexes.liveTasks, indexes.liveAgents, indexes.taskBySeq.size],
+    live: [indexes.liveTasks, indexes.liveAgents, indexes.taskBySeq.size],
   };
 }
 

@@ -228,6 +228,7 @@ export function taskRequest(task: Partial<TaskRequest>): TaskRequest {
     retry: { kind: 'exponential_backoff', maxAttempts: 3, initialMs: 100, maxMs: 30_000 },
     timeoutMs: 300_000,
     deadlineMs: 86_400_000,
+    budget: null,
     ...task,
   };
 }
