@@ -508,11 +508,16 @@ function connectIfFitting(lane: Lane, profile: Profile): void {
   profile.lanes.add(lane);
 }
 
-/** The first queued assignment, by rank, that fits the agent and that `wanted` accepts. */
-export function bestQueuedFor(state: State, agent: Agent, wanted: (queued: Queued) => boolean): Queued | undefined {
+/** The first queued assignment, by rank, that fits the agent and that `wanted` accepts, among the first `most` of each lane. */
+export function bestQueuedFor(
+  state: State,
+  agent: Agent,
+  wanted: (queued: Queued) => boolean,
+  most?: number,
+): Queued | undefined {
   let best: Queued | undefined;
   for (const lane of state.indexes.agents.get(agent.id)?.profile?.lanes ?? []) {
-    const candidate = lane.queue.first(wanted);
+    const candidate = lane.queue.first(wanted, most);
     if (candidate === undefined) continue;
     if (
       best === undefined ||

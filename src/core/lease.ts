@@ -49,11 +49,11 @@ export const place: Rule<'place'> = (state, { assignmentId }, world) => {
   const queued = state.indexes.queued.get(assignmentId);
   if (queued === undefined || isPaused(state)) return {};
   const { phase, assignment } = queued;
-  const isNew = (agent: Agent): boolean => mayTake(agent, phase) && !assignment.triedBy.includes(agent.id);
+  const may = (agent: Agent): boolean => mayTake(agent, phase);
+  const isNew = (agent: Agent): boolean => may(agent) && !assignment.triedBy.includes(agent.id);
   const agent =
-    bestFreeAgent(state, queued, (candidate) => isNew(candidate) && world.isWaiting(candidate.id), candidatesMax) ??
-    bestFreeAgent(state, queued, isNew, candidatesMax) ??
-    bestFreeAgent(state, queued, (candidate) => mayTake(candidate, phase), Infinity);
+    bestFor(state, queued, isNew, world) ??
+    (assignment.triedBy.length === 0 ? undefined : bestFor(state, queued, may, world));
   if (agent === undefined) return {};
   const until = world.now + state.limits.offerMs;
   return {
@@ -66,6 +66,21 @@ export const place: Rule<'place'> = (state, { assignmentId }, world) => {
 function mayTake(agent: Agent, phase: Phase): boolean {
   if (phase.parallelism === 1) return true;
   return phase.assignments.every(({ work }) => !('agentId' in work) || work.agentId !== agent.id);
+}
+
+/** One that waits before all others. One that does not is about to ask: what it would be given then is not overtaken. */
+function bestFor(state: State, queued: Queued, wanted: (agent: Agent) => boolean, world: World): Agent | undefined {
+  const waiting = bestFreeAgent(state, queued, (agent) => wanted(agent) && world.isWaiting(agent.id), candidatesMax);
+  if (waiting !== undefined) return waiting;
+  const agent = bestFreeAgent(state, queued, wanted, Infinity);
+  return agent !== undefined && isNextFor(state, agent, queued) ? agent : undefined;
+}
+
+function isNextFor(state: State, agent: Agent, queued: Queued): boolean {
+  const isUnoffered = ({ phase, assignment }: Queued): boolean =>
+    assignment.work.status === 'queued' && mayTake(agent, phase);
+  const first = bestQueuedFor(state, agent, isUnoffered, candidatesMax);
+  return first === undefined || first === queued;
 }
 
 export function isPaused(state: State): boolean {

@@ -52,6 +52,33 @@ describe('priority', () => {
     }
   });
 
+  test('is not overtaken by what comes while an agent is about to ask', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const worker = swarm.join();
+    swarm.orchestrate();
+    const claim = worker.next();
+    const waiting = swarm.orchestrate({ priority: 'critical' });
+    worker.complete(claim);
+    const { assignedAgents, orchestrationPlan } = swarm.orchestrate({ priority: 'low' });
+    assert.deepEqual(assignedAgents, []);
+    assert.match(orchestrationPlan.phases[0].waitingFor, /they have to call task_next/);
+    assert.equal(worker.next().taskId, waiting.taskId);
+  });
+
+  test('leaves what was tried in vain to an agent that waits, when one that does not has more urgent work', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const [first, second] = [swarm.join({ capabilities: ['a'] }), swarm.join({ capabilities: ['a', 'b'] })];
+    swarm.orchestrate({ requiredCapabilities: ['a'], retry: fixed });
+    swarm.orchestrate({ requiredCapabilities: ['b'] });
+    const [claim, held] = [first.next(), second.next()];
+    swarm.orchestrate({ requiredCapabilities: ['b'], priority: 'high' });
+    first.fail(claim);
+    second.complete(held);
+    swarm.waiting.add(first.agentId);
+    swarm.pass(1000);
+    assert.equal(swarm.task(claim.taskId).phases[0].assignments[0].agentId, first.agentId);
+  });
+
   test('is looked up at the heads of the lanes, however long the queue is', () => {
     const swarm = SwarmUnderTest.withSwarm();
     for (let count = 0; count < 200; count += 1) {
