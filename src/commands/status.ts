@@ -89,6 +89,7 @@ function renderSwarm({ status, tasks, more }: Seen): string {
     lines.push(
       `  ${task.taskId}  ${task.status} ${task.progress.done}/${task.progress.total}  ${oneLine(task.description)}`,
     );
+    if (task.deadlineAt !== null) lines.push(`    deadline: ${task.deadlineAt}`);
     for (const phase of task.phases) {
       if (phase.waitingFor !== undefined) lines.push(`    ${phase.name}: ${phase.waitingFor}`);
     }

@@ -297,7 +297,7 @@ function close(
     events: [...left.events, happened(world, { type, agentId: agent.id, reason: end.reason })],
     effects: [
       ...left.effects,
-      { kind: 'wake', key: `work:${agent.id}` },
+      { kind: 'wake', key: `work:${agent.id}`, all: true },
       { kind: 'wake', key: `messages:${agent.id}` },
       ...(agent.runtime === 'command' ? [{ kind: 'stop_worker' as const, agentId: agent.id }] : []),
     ],

@@ -27,7 +27,7 @@ export function whyWaiting(state: State, task: Task, phase: Phase, now: number):
     const { status } = assignment.work;
     if (status !== 'backoff' && status !== 'offered' && status !== 'queued') continue;
     reasons.add(
-      whyHeldUp(state, task) ?? whyNotYet(assignment) ?? (queued ??= whyQueued(state, phase, assignment, now)),
+      whyHeldUp(state, task) ?? whyNotYet(task, assignment) ?? (queued ??= whyQueued(state, phase, assignment, now)),
     );
   }
   return reasons.size === 0 ? null : [...reasons].join('; ');
@@ -43,10 +43,11 @@ function whyHeldUp(state: State, task: Task): string | null {
   return over === null ? null : `over budget: ${over}; the task fails when nothing of it is claimed any more`;
 }
 
-function whyNotYet({ work, failures, lastError }: Assignment): string | null {
+function whyNotYet({ deadlineAt }: Task, { work, failures, lastError }: Assignment): string | null {
   if (work.status === 'backoff') {
     const after = failures === 0 ? 'it was given back' : `attempt ${failures} failed (${lastError?.reason})`;
-    return `tried again at ${iso(work.until)}: ${after}`;
+    const late = deadlineAt !== null && deadlineAt <= work.until;
+    return `tried again at ${iso(work.until)}: ${after}${late ? `; the deadline of the task is before, ${iso(deadlineAt)}` : ''}`;
   }
   return work.status === 'offered' ? `offered to agent ${work.agentId} until ${iso(work.until)}` : null;
 }

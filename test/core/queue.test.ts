@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { CommandBody } from '../../src/core/command.ts';
 import type { Usage } from '../../src/core/state.ts';
+import { restore, snapshot } from '../../src/core/snapshot.ts';
 import { agentRequest, phase, SwarmUnderTest, type Worker } from './swarm-under-test.ts';
 
 const once = { kind: 'none', maxAttempts: 1, initialMs: 0, maxMs: 0 } as const;
@@ -207,6 +208,99 @@ describe('a deadline', () => {
     const { taskId } = swarm.orchestrate({ deadlineMs: 30_000 });
     swarm.pass(30_000);
     assert.equal(swarm.task(taskId).reason, 'deadline_exceeded');
+  });
+});
+
+describe('what waits says why, and what would change it:', () => {
+  const waitingFor = (swarm: SwarmUnderTest, { taskId }: any, index = 0): string =>
+    swarm.task(taskId).phases[index].waitingFor;
+  const at = (swarm: SwarmUnderTest, ms: number): string => new Date(swarm.now + ms).toISOString();
+
+  test('nobody could do it', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const remedy = 'spawn one with agent_spawn, or join with swarm_join';
+    const [any, typed, both, typedBoth] = [
+      swarm.orchestrate(),
+      swarm.orchestrate({ agentType: 'coder' }),
+      swarm.orchestrate({ requiredCapabilities: ['a', 'b'] }),
+      swarm.orchestrate({ agentType: 'tester', requiredCapabilities: ['a', 'b'] }),
+    ];
+    assert.equal(waitingFor(swarm, any), `the swarm has no agent: ${remedy}`);
+    swarm.join({ agentType: 'tester', capabilities: ['a'] });
+    assert.equal(waitingFor(swarm, typed), `no agent is of type coder: ${remedy}`);
+    assert.equal(waitingFor(swarm, both), `no agent has capability b: ${remedy}`);
+    swarm.join({ capabilities: ['b'] });
+    assert.equal(waitingFor(swarm, both), `no single agent has all of a, b: ${remedy}`);
+    swarm.join({ capabilities: ['a', 'b'] });
+    assert.equal(waitingFor(swarm, typedBoth), `no agent of type tester has all of a, b: ${remedy}`);
+  });
+
+  test('nobody can do it now', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    swarm.ask({ type: 'agent_spawn', agent: agentRequest(), limitsAsked: false });
+    swarm.join().lost();
+    const task = swarm.orchestrate();
+    assert.equal(
+      waitingFor(swarm, task),
+      'no capable agent takes work now: 1 is spawning, 1 is offline; it waits for one to join',
+    );
+  });
+
+  test('too few could do it', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const worker = swarm.join({ maxConcurrent: 3 });
+    const task = swarm.orchestrate({ parallelism: 2 });
+    worker.next();
+    assert.equal(
+      waitingFor(swarm, task),
+      'needs 2 distinct capable agents; there is one, and it has an assignment of this phase: spawn another, or let another join',
+    );
+  });
+
+  test('all are busy, until about when it was before, or at the latest when their time is over', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const worker = swarm.join();
+    swarm.orchestrate({ timeoutMs: 60_000 });
+    const first = worker.next();
+    const latest = at(swarm, 60_000 + swarm.limits.timeoutSlackMs);
+    const next = swarm.orchestrate();
+    assert.equal(
+      waitingFor(swarm, next),
+      `the capable agent is busy; how long is not known, until ${latest} at the latest`,
+    );
+    swarm.pass(4_000);
+    worker.complete(first);
+    worker.next();
+    const later = swarm.orchestrate();
+    swarm.pass(1_000);
+    assert.equal(waitingFor(swarm, later), `the capable agent is busy until about ${at(swarm, 3_000)}`);
+    swarm.pass(3_000);
+    assert.match(waitingFor(swarm, later), /how long is not known/);
+  });
+
+  test('another attempt is due later, perhaps too late', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const worker = swarm.join();
+    const slow = {
+      retry: { kind: 'fixed', maxAttempts: 3, initialMs: 60_000, maxMs: 60_000 },
+      deadlineMs: 90_000,
+    } as const;
+    const task = swarm.orchestrate(slow);
+    worker.fail(worker.next());
+    const again = at(swarm, 60_000);
+    assert.equal(waitingFor(swarm, task), `tried again at ${again}: attempt 1 failed (exit_code)`);
+    swarm.pass(60_000);
+    worker.fail(worker.next());
+    assert.equal(
+      waitingFor(swarm, task),
+      `tried again at ${at(swarm, 60_000)}: attempt 2 failed (exit_code); the deadline of the task is before, ${at(swarm, 30_000)}`,
+    );
+  });
+
+  test('what comes before it is not done', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const task = swarm.orchestrate({ phases: [phase('a'), phase('b', { dependencies: ['a'] })] });
+    assert.equal(waitingFor(swarm, task, 1), 'waits for phase a');
   });
 });
 
@@ -499,4 +593,25 @@ describe('a budget', () => {
     swarm.pass(0);
     assert.match(swarm.task(taskId).reason, /^budget_exceeded/);
   });
+});
+
+test('a snapshot of before there were pauses, draining and budgets is restored, and goes on', () => {
+  const swarm = SwarmUnderTest.withSwarm();
+  const worker = swarm.join();
+  const { taskId } = swarm.orchestrate({ retry: fixed });
+  const content = JSON.parse(snapshot(swarm.state));
+  delete content.swarm.paused;
+  for (const agent of content.agents) {
+    delete agent.draining;
+    delete agent.record.kinds;
+  }
+  for (const task of content.tasks) {
+    delete task.budget;
+    delete task.usage;
+  }
+  const before = swarm.state;
+  swarm.state = restore(JSON.stringify(content), swarm.limits);
+  assert.deepEqual(JSON.parse(snapshot(swarm.state)), JSON.parse(snapshot(before)));
+  used(worker, 'task_complete', worker.next(), { inputTokens: 5 });
+  assert.equal(swarm.task(taskId).status, 'completed');
 });
