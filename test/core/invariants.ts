@@ -1,6 +1,7 @@
 /** The invariants of a swarm's state (design, section 3), asserted after every event in tests and simulation. */
 import assert from 'node:assert/strict';
 import { overBudget } from '../../src/core/budget.ts';
+import type { Event } from '../../src/core/event.ts';
 import { agentClosedAt, isClaimed } from '../../src/core/index.ts';
 import { findAssignment } from '../../src/core/evolve.ts';
 import { restore, snapshot } from '../../src/core/snapshot.ts';
@@ -118,6 +119,15 @@ export function assertInvariants(state: State): void {
   for (const id of ['ended_tasks', 'closed_agents', 'swarm']) if (indexes.timerOf.has(id)) timers.add(id);
   assert.deepEqual([...indexes.timerOf.keys()].sort(), [...timers].sort(), 'exactly what is open has a timer');
   assert.equal(indexes.timers.size, indexes.timerOf.size);
+}
+
+/** What a command handed out, by its events: nothing while the swarm is paused, nothing to an agent that is draining. */
+export function assertHandedOut({ swarm, agents }: State, events: readonly Event[]): void {
+  for (const event of events) {
+    if (event.type !== 'assignment_offered' && event.type !== 'assignment_claimed') continue;
+    assert.equal(swarm!.paused, null, `${event.assignmentId} was handed out in a paused swarm`);
+    assert.equal(agents.get(event.agentId)!.draining, null, `${event.assignmentId} was handed to a draining agent`);
+  }
 }
 
 /** An agent is where its standing says, and nowhere else. */

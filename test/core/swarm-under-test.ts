@@ -10,7 +10,7 @@ import { isRefusal, type Refusal } from '../../src/core/refusal.ts';
 import type { Effect, World } from '../../src/core/rule.ts';
 import { snapshot } from '../../src/core/snapshot.ts';
 import type { State } from '../../src/core/state.ts';
-import { assertInvariants } from './invariants.ts';
+import { assertHandedOut, assertInvariants } from './invariants.ts';
 
 export const epoch = Date.UTC(2026, 0, 1);
 
@@ -69,6 +69,7 @@ export class SwarmUnderTest {
     if (!isRefusal(outcome)) {
       this.events.push(...outcome.events);
       this.effects.push(...outcome.effects);
+      assertHandedOut(this.state, outcome.events);
     }
     assertInvariants(this.state);
     return outcome;
