@@ -1322,14 +1322,6 @@ export interface TaskOrchestrateArguments {
          */
         deadline?: number;
         /**
-         * Budget in US dollars, of all attempts together, as far as workers report what they used. Once it is used up, nothing of the task is claimed any more; it fails with budget_exceeded when what is claimed has ended, and its results so far are kept.
-         */
-        maxCostUsd?: number;
-        /**
-         * Budget in tokens, input and output together; as maxCostUsd.
-         */
-        maxTokens?: number;
-        /**
          * Any JSON value, given to the agents as it is.
          */
         input?: unknown;
@@ -1403,6 +1395,14 @@ export interface TaskOrchestrateArguments {
      * What happens when no ballot wins. This version has fail; the others are refused with unsupported_setting.
      */
     conflictResolution?: 'fail' | 'expert_priority' | 'judge' | 'human' | 'rerun';
+    /**
+     * Budget in US dollars, of all attempts together, as far as workers report what they used. Once it is used up, nothing of the task is claimed any more; it fails with budget_exceeded when what is claimed has ended, and its results so far are kept.
+     */
+    maxCostUsd?: number;
+    /**
+     * Budget in tokens, input and output together; as maxCostUsd.
+     */
+    maxTokens?: number;
   };
   requestId?: RequestId;
 }

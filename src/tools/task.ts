@@ -58,7 +58,7 @@ function taskRequest(args: TaskOrchestrateArguments, defaults: Services['default
     retry: retryPolicy(execution),
     timeoutMs: task.timeout === undefined ? defaults.attemptTimeoutMs : task.timeout * 1000,
     deadlineMs: task.deadline === undefined ? defaults.taskDeadlineMs : task.deadline * 1000,
-    budget: budget(task),
+    budget: budget(execution),
   };
 }
 
@@ -76,7 +76,7 @@ function phaseRequest(phase: PhaseRequest): CorePhaseRequest {
   };
 }
 
-function budget({ maxCostUsd, maxTokens }: Described): Budget | null {
+function budget({ maxCostUsd, maxTokens }: NonNullable<TaskOrchestrateArguments['execution']>): Budget | null {
   if (maxCostUsd === undefined && maxTokens === undefined) return null;
   return { maxCostUsd: maxCostUsd ?? null, maxTokens: maxTokens ?? null };
 }
