@@ -26,6 +26,7 @@ export class Swarm {
   #now = Date.UTC(2026, 0, 1);
   #asked = 0;
   #workers = [];
+  #byId;
   /** Claimed in the turn before. */
   #held = [];
   #world;
@@ -53,6 +54,7 @@ export class Swarm {
     });
     for (let count = 0; count < queued; count += 1) this.#orchestrate();
     for (let count = 0; count < agents; count += 1) this.#workers.push(this.#join(null));
+    this.#byId = new Map(this.#workers.map((worker) => [worker.agentId, worker]));
   }
 
   /** Each command once for each of the batch, and how many microseconds one of them took. */
@@ -65,7 +67,6 @@ export class Swarm {
       return replies;
     };
     const some = Array.from({ length: batch }, (_, index) => this.#workers[(index * 7_919) % this.#workers.length]);
-    const byId = new Map(this.#workers.map((worker) => [worker.agentId, worker]));
 
     const tasks = time('task_orchestrate', some, () => this.#orchestrate());
     time('task_status', tasks, ({ taskId }) => this.#ask({ type: 'task_status', taskId }));
@@ -75,7 +76,7 @@ export class Swarm {
     time('task_complete', held.slice(half), (claim) => this.#report('task_complete', claim, success));
     time('task_fail', held.slice(0, half), (claim) => this.#report('task_fail', claim, failure));
     // To whom it was offered, or else whoever is free now.
-    const next = tasks.map(({ assignedAgents: [agent] }, index) => byId.get(agent?.agentId) ?? some[index]);
+    const next = tasks.map(({ assignedAgents: [agent] }, index) => this.#byId.get(agent?.agentId) ?? some[index]);
     this.#held = time('task_next', next, (worker) => {
       const { assignmentId, leaseToken } = this.#ask({ type: 'task_next', actor: worker.actor }).assignment;
       return { worker, assignmentId, leaseToken };
