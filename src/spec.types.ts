@@ -7,9 +7,9 @@
  */
 export type AgentId = string;
 /**
- * spawning: no worker has joined yet. active: joined and free. busy: holds work. offline: its connection is gone and it has a grace to come back. failed, stopped: over; `reason` says why.
+ * spawning: no worker has joined yet. active: joined and free. busy: holds work. draining: finishes what it holds, takes nothing new, and is stopped then. offline: its connection is gone and it has a grace to come back. failed, stopped: over; `reason` says why.
  */
-export type AgentStatus = 'spawning' | 'active' | 'busy' | 'offline' | 'failed' | 'stopped';
+export type AgentStatus = 'spawning' | 'active' | 'busy' | 'draining' | 'offline' | 'failed' | 'stopped';
 /**
  * Idempotency key: the same id with the same arguments gives the same answer and one effect, for 10 minutes.
  */
@@ -66,6 +66,16 @@ export type Topology = 'mesh' | 'star' | 'hierarchical' | 'ring';
  */
 export type Capabilities1 = string[];
 /**
+ * Since when and why no work is handed out; null: the swarm is not paused.
+ */
+export type Paused = {
+  since: Time;
+  /**
+   * As swarm_pause was given it.
+   */
+  reason: string | null;
+} | null;
+/**
  * Task, as task_orchestrate returned it.
  */
 export type TaskId = string;
@@ -80,6 +90,16 @@ export type UsageOut = {
   inputTokens: number | null;
   outputTokens: number | null;
   costUsd: number | null;
+} | null;
+/**
+ * What the attempts of a task may use together; null: no budget.
+ */
+export type Budget = {
+  maxCostUsd: number | null;
+  /**
+   * Input and output together.
+   */
+  maxTokens: number | null;
 } | null;
 /**
  * One copy of a phase's work for one agent: taskId/phase/copy.
@@ -193,6 +213,10 @@ export interface Protocol {
   SwarmLeaveResult: SwarmLeaveResult;
   SwarmListArguments: SwarmListArguments;
   SwarmListResult: SwarmListResult;
+  SwarmPauseArguments: SwarmPauseArguments;
+  SwarmPauseResult: SwarmPauseResult;
+  SwarmResumeArguments: SwarmResumeArguments;
+  SwarmResumeResult: SwarmResumeResult;
   SwarmStatusArguments: SwarmStatusArguments;
   SwarmStatusResult: SwarmStatusResult;
   TaskCancelArguments: TaskCancelArguments;
@@ -228,7 +252,7 @@ export interface AgentListArguments {
   /**
    * Only agents of this status; all when absent.
    */
-  filter?: 'all' | 'spawning' | 'active' | 'busy' | 'offline' | 'failed' | 'stopped';
+  filter?: 'all' | 'spawning' | 'active' | 'busy' | 'draining' | 'offline' | 'failed' | 'stopped';
   /**
    * Also give configuration and measurements.
    */
@@ -248,7 +272,7 @@ export interface AgentSummaryOpen {
   name: string | null;
   status: AgentStatus;
   /**
-   * Why it is failed, stopped or offline.
+   * Why it is failed, stopped, offline or draining.
    */
   reason?: string;
   /**
@@ -352,6 +376,10 @@ export interface Pending {
    * Assignments that it held and that are no longer its own: it should stop working on them.
    */
   cancel: string[];
+  /**
+   * Only while the agent is draining: the worker finishes what it holds, asks for no more, and may end. task_next is answered at once, with nothing.
+   */
+  drain?: true;
 }
 export interface AgentSpawnArguments {
   /**
@@ -522,12 +550,19 @@ export interface AgentStopArguments {
    */
   swarmId?: string;
   reason?: string;
+  /**
+   * Let it finish: it takes no new work, keeps its messages, and is stopped as soon as it holds nothing any more, which may be at once. Every reply to its worker says so (pending.drain). Without drain, also for an agent that is draining, it is stopped now.
+   */
+  drain?: boolean;
   requestId?: RequestId;
 }
 export interface AgentStopResult {
   agentId: string;
   swarmId: string;
-  status: 'stopped';
+  /**
+   * draining: it still holds work. It will be stopped as soon as it does not.
+   */
+  status: 'stopped' | 'draining';
   reason: string;
 }
 export interface FileReleaseArguments {
@@ -562,6 +597,10 @@ export interface Pending1 {
    * Assignments that it held and that are no longer its own: it should stop working on them.
    */
   cancel: string[];
+  /**
+   * Only while the agent is draining: the worker finishes what it holds, asks for no more, and may end. task_next is answered at once, with nothing.
+   */
+  drain?: true;
 }
 export interface FileReserveArguments {
   /**
@@ -923,7 +962,7 @@ export interface AgentSummary {
   name: string | null;
   status: AgentStatus;
   /**
-   * Why it is failed, stopped or offline.
+   * Why it is failed, stopped, offline or draining.
    */
   reason?: string;
   /**
@@ -1048,6 +1087,32 @@ export interface SwarmListResult {
     createdAt?: Time;
   }[];
 }
+export interface SwarmPauseArguments {
+  /**
+   * Swarm, as swarm_init returned it.
+   */
+  swarmId?: string;
+  /**
+   * Why, in words: whoever asks what a task waits for is told.
+   */
+  reason?: string;
+  requestId?: RequestId;
+}
+export interface SwarmPauseResult {
+  swarmId: string;
+  paused: Paused;
+}
+export interface SwarmResumeArguments {
+  /**
+   * Swarm, as swarm_init returned it.
+   */
+  swarmId?: string;
+  requestId?: RequestId;
+}
+export interface SwarmResumeResult {
+  swarmId: string;
+  paused: Paused;
+}
 export interface SwarmStatusArguments {
   /**
    * Swarm, as swarm_init returned it.
@@ -1071,6 +1136,7 @@ export interface SwarmStatusResult {
   strategy: string;
   consensusThreshold: number;
   createdAt: Time;
+  paused: Paused;
   agents: AgentSummary[];
   tasks: {
     orchestrating: number;
@@ -1176,6 +1242,8 @@ export interface TaskCancelResult {
   priority: string;
   progress: Progress;
   phases: PhaseState[];
+  budget: Budget;
+  usage: UsageSum;
   createdAt: Time;
   /**
    * Of the first claim.
@@ -1271,6 +1339,18 @@ export interface AttemptError {
   message: string | null;
   details: {} | null;
 }
+/**
+ * What all attempts of a task used, failed ones too, as far as it was reported. null: nobody has reported any of it. While unknownAttempts is not 0, it was at least this much.
+ */
+export interface UsageSum {
+  inputTokens: number | null;
+  outputTokens: number | null;
+  costUsd: number | null;
+  /**
+   * Attempts that ended without having reported all three.
+   */
+  unknownAttempts: number;
+}
 export interface TaskCompleteArguments {
   /**
    * Agent, as agent_spawn or swarm_join returned it.
@@ -1290,7 +1370,7 @@ export interface TaskCompleteArguments {
   requestId?: RequestId;
 }
 /**
- * What the attempt used, as the worker measured it. Leave out what is not known; it is reported as null, never as 0.
+ * What the attempt used, as the worker measured it. Leave out what is not known; it is reported as null, never as 0. A later report replaces what an earlier one of the same attempt said.
  */
 export interface Usage {
   inputTokens?: number | null;
@@ -1343,6 +1423,8 @@ export interface TaskDecideResult {
   priority: string;
   progress: Progress;
   phases: PhaseState[];
+  budget: Budget;
+  usage: UsageSum;
   createdAt: Time;
   /**
    * Of the first claim.
@@ -1615,6 +1697,14 @@ export interface TaskOrchestrateArguments {
      * Of ahead_by_k: votes that are taken at most, failures included; twice aheadBy and one more when absent.
      */
     maxVotes?: number;
+    /**
+     * Budget in US dollars, of all attempts together, as far as workers report what they used. Once it is used up, nothing of the task is claimed any more; it fails with budget_exceeded when what is claimed has ended, and its results so far are kept.
+     */
+    maxCostUsd?: number;
+    /**
+     * Budget in tokens, input and output together; as maxCostUsd.
+     */
+    maxTokens?: number;
   };
   requestId?: RequestId;
 }
@@ -1831,6 +1921,8 @@ export interface TaskDetail {
   priority: string;
   progress: Progress;
   phases: PhaseState[];
+  budget: Budget;
+  usage: UsageSum;
   createdAt: Time;
   /**
    * Of the first claim.
@@ -1896,6 +1988,8 @@ export interface TaskWaitResult {
   priority: string;
   progress: Progress;
   phases: PhaseState[];
+  budget: Budget;
+  usage: UsageSum;
   createdAt: Time;
   startedAt: TimeOrNull;
   endedAt: TimeOrNull;

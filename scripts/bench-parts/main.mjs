@@ -11,6 +11,7 @@ import { endAll, startLoad } from './processes.mjs';
 import { reportJson, reportTable } from './report.mjs';
 
 const usage = `Usage: scripts/bench [--only NAME]... [--seconds N] [--rounds N] [--json]
+       scripts/bench core [--json]     the pure core: how its commands grow with a swarm; memory of a queued task
 
   --only NAME    ${measurements.map(({ name }) => name).join(', ')}; all when absent
   --seconds N    of each turn (2)

@@ -46,6 +46,28 @@ export function reportJson(results, disk) {
   return JSON.stringify({ node: process.version, disk, measurements }, null, 2);
 }
 
+export function reportCore({ comparisons, queuedTasks, bytes, goals }) {
+  const rows = comparisons.flatMap(({ title, commands }) => [
+    [title],
+    ...commands.map(({ name, small, large, ratio }) => [
+      `  ${name}`,
+      two(small),
+      two(large),
+      two(ratio),
+      `<= ${goals.ratio}`,
+    ]),
+  ]);
+  return [
+    `The pure core alone, in one process; medians. Node ${process.version}.`,
+    'us: time of one command in the small swarm, and in the one 100 times as large; ratio: the second over the first.',
+    '',
+    ...align([['', 'us small', 'us large', 'ratio', 'goal'], ...rows]),
+    '',
+    `memory of each of ${queuedTasks.toLocaleString('en')} queued tasks, goal <= ${goals.bytes.toLocaleString('en')} B:`,
+    `  as accepted ${Math.round(bytes.accepted).toLocaleString('en')} B, read back from a snapshot ${Math.round(bytes.readBack).toLocaleString('en')} B`,
+  ].join('\n');
+}
+
 /** null: one of the two is missing. */
 function ratios(side, skein) {
   if (side.turns.length === 0 || skein.turns.length === 0) return null;
@@ -62,7 +84,7 @@ function microseconds({ turns }) {
   );
 }
 
-function median(values) {
+export function median(values) {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;

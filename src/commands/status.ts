@@ -1,4 +1,4 @@
-/** `skein status`: swarms, their agents, and their tasks with what each waits for. */
+/** `skein status`: swarms, their agents, and their open tasks with what each waits for. */
 import type { Command } from 'commander';
 import type { Client } from '../client/client.ts';
 import type { SwarmStatusResult, TaskListResult, TaskStatusResult } from '../spec.types.ts';
@@ -7,6 +7,7 @@ import { show } from './watch.ts';
 
 interface Flags extends ServerFlags {
   readonly swarm?: string;
+  readonly tasks: string;
   readonly watch?: true;
   readonly json?: true;
 }
@@ -19,12 +20,13 @@ interface Seen {
   readonly more: boolean;
 }
 
-const tasksShown = 20;
+const tasksShown = '20';
 
 export function addStatus(program: Command): void {
   withServer(program.command('status'))
     .description('Show the swarms of a server: agents, open tasks, and why what waits is waiting.')
     .option('--swarm <id>', 'Only this swarm')
+    .option('--tasks <n>', 'Open tasks of each swarm to show, 1,000 at most', tasksShown)
     .option('--watch', 'Show it again whenever something has changed, until interrupted')
     .option('--json', 'Print JSON')
     .addHelpText(
@@ -32,22 +34,23 @@ export function addStatus(program: Command): void {
       '\nExamples:\n  skein status\n  skein status --swarm swarm_1757880683494_yl81sece5x0q --watch',
     )
     .action(async (flags: Flags) => {
+      const limit = Number(flags.tasks);
       await withClient(flags, async (client) => {
         await show(flags.watch === true, async () => {
-          const seen = await look(client, flags.swarm);
+          const seen = await look(client, flags.swarm, limit);
           return { text: flags.json === true ? JSON.stringify(seen) : render(seen), over: false };
         });
       });
     });
 }
 
-async function look(client: Client, only: string | undefined): Promise<Seen[]> {
+async function look(client: Client, only: string | undefined, limit: number): Promise<Seen[]> {
   const swarmIds =
     only === undefined ? (await client.call('swarm_list', {})).swarms.map((swarm) => swarm.swarmId) : [only];
   return Promise.all(
     swarmIds.map(async (swarmId) => {
       const status = await client.call('swarm_status', { swarmId });
-      const list: TaskListResult = await client.call('task_list', { swarmId, filter: 'active', limit: tasksShown });
+      const list: TaskListResult = await client.call('task_list', { swarmId, filter: 'active', limit });
       const tasks = await Promise.all(
         list.tasks.map(async ({ taskId }) => (await client.call('task_status', { swarmId, taskId })) as Task),
       );
@@ -62,10 +65,13 @@ function render(seen: readonly Seen[]): string {
 }
 
 function renderSwarm({ status, tasks, more }: Seen): string {
-  const { completed, failed, cancelled, orchestrating, running } = status.tasks;
+  const { completed, failed, cancelled, orchestrating, running, waiting } = status.tasks;
   const lines = [
     `${status.swarmId}${status.name === null ? '' : ` (${status.name})`}  ${status.topology}, ${status.status}`,
-    `  tasks: ${orchestrating + running} open, ${completed} completed, ${failed} failed, ${cancelled} cancelled`,
+    ...(status.paused === null
+      ? []
+      : [`  paused since ${status.paused.since}${status.paused.reason === null ? '' : `: ${status.paused.reason}`}`]),
+    `  tasks: ${orchestrating + running + waiting} open, ${completed} completed, ${failed} failed, ${cancelled} cancelled`,
   ];
   for (const agent of status.agents) {
     const health = agent.health === null ? '' : `  health ${agent.health}`;
@@ -82,6 +88,7 @@ function renderSwarm({ status, tasks, more }: Seen): string {
     lines.push(
       `  ${task.taskId}  ${task.status} ${task.progress.done}/${task.progress.total}  ${oneLine(task.description)}`,
     );
+    if (task.deadlineAt !== null) lines.push(`    deadline: ${task.deadlineAt}`);
     for (const phase of task.phases) {
       if (phase.waitingFor !== undefined) lines.push(`    ${phase.name}: ${phase.waitingFor}`);
     }

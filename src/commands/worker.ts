@@ -76,7 +76,7 @@ async function run(flags: Flags): Promise<void> {
     log.info({ agentId: session.joined.agentId, swarmId: session.joined.swarmId }, 'joined');
     const why = await work(session, { type, log, killGraceMs, signal: stopping.signal });
     log.info({ why }, 'ended');
-    if (!stopping.signal.aborted) process.exitCode = 1;
+    if (!stopping.signal.aborted && why !== 'drained') process.exitCode = 1;
   } catch (error) {
     if (!(error instanceof SkeinError)) throw error;
     fail(`${error.reason}: ${error.message}`);

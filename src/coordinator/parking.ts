@@ -57,11 +57,11 @@ export class Parking {
     else others.add(wake);
   }
 
-  /** Work is for one: the others would find nothing. Everything else is news for all. */
-  wake(key: WakeKey): void {
+  /** Work is for one: the others would find nothing. Everything else is news for all, and so may be what is told of work. */
+  wake(key: WakeKey, all = false): void {
     const parked = this.#byKey.get(key);
     if (parked === undefined) return;
-    if (key.startsWith('work:')) {
+    if (!all && key.startsWith('work:')) {
       const [first] = parked;
       first?.();
     } else for (const wake of [...parked]) wake();

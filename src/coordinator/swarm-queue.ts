@@ -314,7 +314,7 @@ export class SwarmQueue {
     for (const outcome of outcomes.values()) {
       if (isRefusal(outcome)) continue;
       for (const effect of outcome.effects) {
-        if (effect.kind === 'wake') this.#parking.wake(effect.key);
+        if (effect.kind === 'wake') this.#parking.wake(effect.key, effect.all);
         else this.#context.carryOut(this.swarmId, effect);
       }
     }

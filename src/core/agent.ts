@@ -7,6 +7,7 @@
  *                        ▼              offline ────────────────┘
  *                      failed <─grace over─┘         stop or leave, from anywhere ──> stopped
  *
+ * One that is draining takes no new work, keeps its connection and its messages, and stops when it holds nothing any more.
  * A lost agent whose worker a host started is restarted (spawning again) up to `agentRestartsMax` times in a row.
  */
 import type { Actor, AgentRequest, Command } from './command.ts';
@@ -103,8 +104,27 @@ export const agentStop: Rule<'agent_stop'> = (state, command, world) => {
   const agent = state.agents.get(command.agentId);
   if (agent === undefined) return refuseUnknownAgent(state, command.agentId);
   if (agentClosedAt(agent) !== null) return refuseClosed(agent);
+  const holds = heldBy(state, agent).some(({ assignment }) => assignment.work.status === 'claimed');
+  if (command.drain === true && holds) return drain(state, agent, command.reason ?? 'drained on request', world);
   return close(state, agent, { status: 'stopped', reason: command.reason ?? 'stopped on request' }, world);
 };
+
+function drain(state: State, agent: Agent, reason: string, world: World): Decision {
+  const reply: Decision['reply'] = (after) => ({
+    agentId: agent.id,
+    swarmId: after.swarm!.id,
+    status: 'draining',
+    reason: after.agents.get(agent.id)!.draining!.reason,
+  });
+  if (agent.draining !== null) return { reply };
+  const withdrawn = withdrawOffers(state, agent, 'agent_draining', world);
+  return {
+    events: [...withdrawn.events, happened(world, { type: 'agent_draining', agentId: agent.id, reason })],
+    effects: [{ kind: 'wake', key: `work:${agent.id}`, all: true }],
+    then: withdrawn.then,
+    reply,
+  };
+}
 
 export const swarmLeave: Rule<'swarm_leave'> = (state, command, world) => {
   const agent = actingAgent(state, command.actor);
@@ -232,7 +252,7 @@ export const workerFailed: Rule<'worker_failed'> = (state, command, world) => {
   return loseAgent(state, agent, command.reason, world);
 };
 
-/** Its time to join, or to come back, is over. */
+/** Its time to join, or to come back, is over; or it has finished what it held when it was told to drain. */
 export function agentDue(state: State, agent: Agent, world: World): Decision {
   if (agent.life.status === 'spawning') {
     return loseAgent(state, agent, `no worker joined within ${state.limits.spawnMs / 1000} s`, world);
@@ -242,11 +262,16 @@ export function agentDue(state: State, agent: Agent, world: World): Decision {
 
 /**
  * The worker is gone for good. What it held failed with it and goes to others; a worker of a host is started again,
- * unless it never got as far as joining: what cannot start will not start the next time.
+ * unless it never got as far as joining: what cannot start will not start the next time. Nor is one that was draining.
  */
 function loseAgent(state: State, agent: Agent, reason: string, world: World): Decision {
+  // Its worker may end as soon as it has finished, and is not lost then.
+  if (agent.draining !== null && heldBy(state, agent).length === 0) {
+    return close(state, agent, { status: 'stopped', reason: agent.draining.reason }, world);
+  }
   const startedOnce = agent.joins > 0 && agent.life.status !== 'spawning';
-  if (agent.runtime === 'external' || !startedOnce || agent.restarts >= state.limits.agentRestartsMax) {
+  const startsAgain = agent.runtime === 'command' && startedOnce && agent.draining === null;
+  if (!startsAgain || agent.restarts >= state.limits.agentRestartsMax) {
     return close(state, agent, { status: 'failed', reason }, world);
   }
   const left = leaveWork(state, agent, 'agent_lost', reason, world);
@@ -288,7 +313,7 @@ function close(
     events: [...left.events, happened(world, { type, agentId: agent.id, reason: end.reason })],
     effects: [
       ...left.effects,
-      { kind: 'wake', key: `work:${agent.id}` },
+      { kind: 'wake', key: `work:${agent.id}`, all: true },
       { kind: 'wake', key: `messages:${agent.id}` },
       { kind: 'wake', key: 'files' },
       ...(agent.runtime === 'command' ? [{ kind: 'stop_worker' as const, agentId: agent.id }] : []),
@@ -408,6 +433,7 @@ export function actingAgent(state: State, actor: Actor): Agent | Refusal {
 
 export function agentStatus(state: State, agent: Agent): string {
   if (agent.life.status !== 'joined') return agent.life.status;
+  if (agent.draining !== null) return 'draining';
   const busy = heldBy(state, agent).some(({ assignment }) => assignment.work.status === 'claimed');
   return busy ? 'busy' : 'active';
 }
@@ -442,7 +468,9 @@ export function agentSummary(state: State, agent: Agent, now: number): object {
     type: agent.type,
     name: agent.name,
     status: agentStatus(state, agent),
-    ...('reason' in agent.life && { reason: agent.life.reason }),
+    ...('reason' in agent.life
+      ? { reason: agent.life.reason }
+      : agent.draining !== null && { reason: agent.draining.reason }),
     health: agentHealth(agent, now, state.limits.graceMs),
     currentTask: claimed?.task.id ?? null,
     capabilities: agent.capabilities,

@@ -8,6 +8,7 @@ import type { Json, JsonObject } from './json.ts';
 import type {
   Agent,
   Aggregation,
+  Budget,
   PhaseDefaults,
   Priority,
   ReservationMode,
@@ -58,6 +59,7 @@ export interface TaskRequest extends PhaseDefaults {
   readonly planned: boolean;
   readonly retry: RetryPolicy;
   readonly deadlineMs: number | null;
+  readonly budget: Budget | null;
 }
 
 export type CommandBody =
@@ -74,10 +76,18 @@ export type CommandBody =
     }
   | { readonly type: 'swarm_status'; readonly topology: boolean; readonly performance: boolean }
   | { readonly type: 'swarm_destroy' }
+  | { readonly type: 'swarm_pause'; readonly reason: string | null }
+  | { readonly type: 'swarm_resume' }
   | { readonly type: 'agent_spawn'; readonly agent: AgentRequest; readonly limitsAsked: boolean }
   | { readonly type: 'agent_list'; readonly filter: string; readonly metadata: boolean }
   | { readonly type: 'agent_status'; readonly agentId: string }
-  | { readonly type: 'agent_stop'; readonly agentId: string; readonly reason: string | null }
+  | {
+      readonly type: 'agent_stop';
+      readonly agentId: string;
+      readonly reason: string | null;
+      /** First let it finish what it holds. */
+      readonly drain?: boolean;
+    }
   | {
       readonly type: 'agent_message';
       readonly from: Actor | null;

@@ -28,7 +28,7 @@ import { forgetExcess } from './retention.ts';
 import { happened, iso, type Decision, type Effect, type Rule, type Show, type WakeKey, type World } from './rule.ts';
 import type { AnsweredRequest, State } from './state.ts';
 import { adoptChildren, electHub } from './succession.ts';
-import { recover, swarmDestroy, swarmInit, swarmStatus } from './swarm.ts';
+import { recover, swarmDestroy, swarmInit, swarmPause, swarmResume, swarmStatus } from './swarm.ts';
 import { settlePhase, taskDecide } from './settle.ts';
 import { taskCancel, taskList, taskOrchestrate, taskResults, taskStatus, taskWait } from './task.ts';
 import { timersDue } from './timers.ts';
@@ -37,6 +37,8 @@ const rules: { readonly [T in CommandType]: Rule<T> } = {
   swarm_init: swarmInit,
   swarm_status: swarmStatus,
   swarm_destroy: swarmDestroy,
+  swarm_pause: swarmPause,
+  swarm_resume: swarmResume,
   agent_spawn: agentSpawn,
   agent_list: agentList,
   agent_status: agentStatusRule,

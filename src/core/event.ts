@@ -10,6 +10,7 @@ import type {
   AttemptError,
   Ballot,
   Judging,
+  Budget,
   Outcome,
   Payload,
   Phase,
@@ -40,6 +41,8 @@ export type EventBody =
     }
   | { readonly type: 'swarm_destroyed' }
   | { readonly type: 'hub_elected'; readonly agentId: string; readonly reason: string }
+  | { readonly type: 'swarm_paused'; readonly reason: string | null }
+  | { readonly type: 'swarm_resumed' }
   // agents
   | {
       readonly type: 'agent_spawned';
@@ -83,6 +86,8 @@ export type EventBody =
   | { readonly type: 'agent_failed'; readonly agentId: string; readonly reason: string }
   | { readonly type: 'agent_stopped'; readonly agentId: string; readonly reason: string }
   | { readonly type: 'agent_attentive'; readonly agentId: string; readonly attentive: boolean }
+  /** It takes no new work, and stops when it holds none any more. */
+  | { readonly type: 'agent_draining'; readonly agentId: string; readonly reason: string }
   | { readonly type: 'agents_forgotten'; readonly agentIds: readonly string[]; readonly blobs: readonly string[] }
   // tasks
   | {
@@ -96,6 +101,8 @@ export type EventBody =
       readonly input: Payload | null;
       readonly retry: RetryPolicy;
       readonly deadlineAt: number | null;
+      /** Absent in journals of before there were budgets. */
+      readonly budget?: Budget | null;
       readonly phases: readonly PhasePlan[];
       readonly planning?: PhaseDefaults;
       /** The phases without dependencies. */
@@ -263,6 +270,8 @@ export type Event = EventBody & { readonly v: number; readonly at: number };
 export const eventVersions: Readonly<Record<EventType, number>> = {
   swarm_created: 1,
   swarm_destroyed: 1,
+  swarm_paused: 1,
+  swarm_resumed: 1,
   hub_elected: 1,
   agent_spawned: 2,
   agents_adopted: 1,
@@ -272,6 +281,7 @@ export const eventVersions: Readonly<Record<EventType, number>> = {
   agent_failed: 1,
   agent_stopped: 1,
   agent_attentive: 1,
+  agent_draining: 1,
   agents_forgotten: 1,
   task_accepted: 1,
   task_planned: 1,

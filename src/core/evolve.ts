@@ -4,11 +4,13 @@
  * It takes events at their word: whether they were right was decided before they were recorded. What it keeps up by
  * itself is what follows without a choice, such as a phase's open assignments ending with the phase.
  */
+import { addUsage, isUnknown, newestUsage, overBudget, usageOf } from './budget.ts';
 import { eventVersions, UnknownEvent, type Event, type EventBody, type EventType, type PhasePlan } from './event.ts';
 import { createFifo, type Fifo } from './fifo.ts';
 import {
   agentClosedAt,
   createIndexes,
+  kindOf,
   forgetAgent,
   forgetReservation,
   forgetTask,
@@ -16,6 +18,7 @@ import {
   messageStored,
   refreshAgent,
   refreshAssignment,
+  refreshBudget,
   refreshReservation,
   refreshSwarm,
   refreshTask,
@@ -34,13 +37,21 @@ import {
   type Swarm,
   type Task,
   type TypeMetrics,
+  type Usage,
   type Work,
 } from './state.ts';
 
 /** Outcomes of attempts that an agent's record remembers. */
 const recentAttempts = 20;
+/** Kinds of work that an agent's record remembers. */
+const recentKinds = 8;
 /** Ended claims that an agent is told about: more than it can hold at once make no difference. */
 const revokedMax = 100;
+
+/** Most assignments have no use for arrays and work of their own, and there may be very many of them. */
+const none: never[] = [];
+Object.freeze(none);
+const queued: Work = Object.freeze({ status: 'queued' });
 
 export function createState(limits: Limits): State {
   return {
@@ -80,6 +91,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       createdAt: event.at,
       destroyedAt: null,
       hubId: null,
+      paused: null,
       nextAgentSeq: 1,
       nextTaskSeq: 1,
       metrics: { tasksCompleted: 0, tasksFailed: 0, tasksCancelled: 0, completedMs: 0, types: {} },
@@ -97,6 +109,14 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     }
     swarmOf(state).destroyedAt = event.at;
     refreshSwarm(state);
+  },
+
+  swarm_paused(state, event) {
+    swarmOf(state).paused = { since: event.at, reason: event.reason };
+  },
+
+  swarm_resumed(state) {
+    swarmOf(state).paused = null;
   },
 
   hub_elected(state, event) {
@@ -119,9 +139,10 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       joins: 0,
       restarts: 0,
       attentive: true,
+      draining: null,
       spawnedAt: event.at,
       spawnMs: null,
-      record: { successes: 0, failures: 0, recent: [], averageMs: null },
+      record: { successes: 0, failures: 0, recent: [], averageMs: null, kinds: [] },
       revoked: [],
       inbox: [],
       nextMessageSeq: 1,
@@ -195,6 +216,12 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     refreshAgent(state, agent);
   },
 
+  agent_draining(state, event) {
+    const agent = agentOf(state, event.agentId);
+    agent.draining = { since: event.at, reason: event.reason };
+    refreshAgent(state, agent);
+  },
+
   agents_forgotten(state, event) {
     for (const agentId of event.agentIds) {
       forgetAgent(state, agentOf(state, agentId));
@@ -219,6 +246,8 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       retry: event.retry,
       createdAt: event.at,
       deadlineAt: event.deadlineAt,
+      budget: event.budget ?? null,
+      usage: null,
       startedAt: null,
       endedAt: null,
       phases: event.phases.map(plannedPhase),
@@ -272,18 +301,19 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
   },
 
   offer_withdrawn(state, event) {
-    setWork(state, event.assignmentId, { status: 'queued' });
+    setWork(state, event.assignmentId, queued);
   },
 
   assignment_ready(state, event) {
     const { task, phase, assignment } = assignmentOf(state, event.assignmentId);
     assignment.readyAt = event.at;
-    changeWork(state, task, phase, assignment, { status: 'queued' });
+    changeWork(state, task, phase, assignment, queued);
   },
 
   assignment_claimed(state, event) {
     const { task, phase, assignment } = assignmentOf(state, event.assignmentId);
     assignment.attempt = event.attempt;
+    assignment.usage = null;
     task.startedAt ??= event.at;
     if (task.status === 'orchestrating') task.status = 'running';
     if (event.weight !== undefined) assignment.weight = event.weight;
@@ -308,10 +338,10 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
   },
 
   progress_reported(state, event) {
-    const { assignment } = assignmentOf(state, event.assignmentId);
+    const { task, assignment } = assignmentOf(state, event.assignmentId);
     if (assignment.work.status !== 'claimed') return;
     assignment.work = { ...assignment.work, progress: event.progress };
-    if (event.usage !== null) assignment.usage = event.usage;
+    reportUsage(state, task, assignment, event.usage);
   },
 
   assignment_released(state, event) {
@@ -324,7 +354,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       task,
       phase,
       assignment,
-      event.retryAt === null ? { status: 'queued' } : { status: 'backoff', until: event.retryAt },
+      event.retryAt === null ? queued : { status: 'backoff', until: event.retryAt },
     );
   },
 
@@ -332,12 +362,12 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     const { task, phase, assignment } = assignmentOf(state, event.assignmentId);
     const agent = agentOf(state, event.agentId);
     const startedAt = assignment.work.status === 'claimed' ? assignment.work.claimedAt : event.at;
-    if (event.usage !== null) assignment.usage = event.usage;
+    reportUsage(state, task, assignment, event.usage);
     const took = event.at - startedAt;
     agent.restarts = 0;
     agent.record.successes += 1;
     agent.record.averageMs = agent.record.averageMs === null ? took : 0.7 * agent.record.averageMs + 0.3 * took;
-    remember(agent, 'success');
+    remember(agent, phase, 'success');
     const metrics = typeMetrics(state, agent.type);
     metrics.successes += 1;
     metrics.successMs += took;
@@ -359,7 +389,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     const startedAt = assignment.work.status === 'claimed' ? assignment.work.claimedAt : null;
     assignment.failures += 1;
     assignment.lastError = event.error;
-    if (event.usage !== null) assignment.usage = event.usage;
+    reportUsage(state, task, assignment, event.usage);
     prefersOthers(assignment, agentId);
     const agent = state.agents.get(agentId);
     changeWork(
@@ -373,7 +403,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     );
     if (agent !== undefined) {
       agent.record.failures += 1;
-      remember(agent, 'failure');
+      remember(agent, phase, 'failure');
       if (event.error.reason === 'timeout' || event.error.reason === 'lease_expired') {
         revoke(agent, assignment.id, event.at);
       }
@@ -473,21 +503,23 @@ function addAssignments(
   at: number,
   part: Pick<Assignment, 'round' | 'judges'>,
 ): void {
-  for (let added = 0; added < count; added += 1) {
+  const before = phase.assignments.length;
+  const added = Array.from({ length: count }, (_, index): Assignment => {
     const assignment: Assignment = {
-      id: `${task.id}/${phase.name}/${phase.assignments.length + 1}`,
+      id: `${task.id}/${phase.name}/${before + index + 1}`,
       attempt: 0,
       failures: 0,
       releases: 0,
       readyAt: at,
-      triedBy: [],
+      triedBy: none,
       lastError: null,
       usage: null,
-      work: { status: 'queued' },
+      work: queued,
     };
-    phase.assignments.push(Object.assign(assignment, part));
-    refreshAssignment(state, task, phase, assignment, null);
-  }
+    return Object.assign(assignment, part);
+  });
+  phase.assignments = before === 0 ? added : [...phase.assignments, ...added];
+  for (const assignment of added) refreshAssignment(state, task, phase, assignment, null);
 }
 
 function closePhase(
@@ -596,6 +628,10 @@ function changeWork(state: State, task: Task, phase: Phase, assignment: Assignme
     const agent = state.agents.get(assignment.work.agentId);
     if (agent !== undefined) endReservations(state, agent, (of) => of.assignmentId === assignment.id);
   }
+  if (assignment.work.status === 'claimed' && isUnknown(assignment.usage)) {
+    const sums = usageOf(task);
+    task.usage = { ...sums, unknownAttempts: sums.unknownAttempts + 1 };
+  }
   assignment.work = work;
   refreshAssignment(state, task, phase, assignment, before);
 }
@@ -610,6 +646,15 @@ function endReservations(state: State, agent: Agent, ending: (reservation: Reser
 function endReservation(state: State, reservation: Reservation): void {
   state.reservations.delete(reservation.id);
   forgetReservation(state, reservation);
+}
+
+function reportUsage(state: State, task: Task, assignment: Assignment, reported: Usage | null): void {
+  const usage = newestUsage(assignment.usage, reported);
+  if (usage === null || usage === assignment.usage) return;
+  const wasOver = overBudget(task) !== null;
+  task.usage = addUsage(usageOf(task), assignment.usage, usage);
+  assignment.usage = usage;
+  if ((overBudget(task) !== null) !== wasOver) refreshBudget(state, task);
 }
 
 function holderOf({ work }: Assignment): string | null {
@@ -627,12 +672,17 @@ function eachClaim(
 }
 
 function prefersOthers(assignment: Assignment, agentId: string): void {
-  if (!assignment.triedBy.includes(agentId)) assignment.triedBy.push(agentId);
+  if (!assignment.triedBy.includes(agentId)) assignment.triedBy = [...assignment.triedBy, agentId];
 }
 
-function remember(agent: Agent, outcome: 'success' | 'failure'): void {
-  agent.record.recent.push(outcome);
-  if (agent.record.recent.length > recentAttempts) agent.record.recent.shift();
+function remember({ record }: Agent, phase: Phase, outcome: 'success' | 'failure'): void {
+  record.recent.push(outcome);
+  if (record.recent.length > recentAttempts) record.recent.shift();
+  const kind = kindOf(phase);
+  if (kind === null) return;
+  const before = record.kinds.find((of) => of.kind === kind)?.share ?? 0.5;
+  const share = 0.7 * before + (outcome === 'success' ? 0.3 : 0);
+  record.kinds = [...record.kinds.filter((of) => of.kind !== kind), { kind, share }].slice(-recentKinds);
 }
 
 function revoke(agent: Agent, assignmentId: string, at: number): void {

@@ -6,12 +6,35 @@
  *
  * Work is matched through *lanes* (queued assignments that require the same) and *profiles* (agents that offer the
  * same). Which lane fits which profile is worked out once, when either first appears, so that claiming looks at the
- * heads of the few lanes that fit and never at the queue itself.
+ * heads of the few lanes that fit and never at the queue itself, and so that why something waits is read from counters.
+ *
+ * Work is offered to the least loaded of the free agents that fit. Among equally loaded ones the order is
+ *
+ *     1. affinity: proven at this kind of work, the higher share first
+ *     2. health: the share of successes among its newest attempts
+ *     3. speed: the moving average of its successful attempts, one without any first
+ *     4. the longest in the swarm
+ *
+ * A kind of work is what a phase requires: its agent type and capabilities; a phase that requires nothing is of no kind.
+ * An agent's share for a kind is 0.5 before its first attempt and then 0.7 x share + 0.3 for a success (+ 0 for a
+ * failure); above 0.5 it is proven. Its record has the 8 kinds that it did last.
  */
+import { overBudget } from './budget.ts';
 import { createChain, type Chain, type Link } from './chain.ts';
 import { parseGlob, type Glob } from './glob.ts';
 import { createHeap, type Heap, type Slotted } from './heap.ts';
-import type { Agent, Assignment, Message, Payload, Phase, Priority, Reservation, State, Task } from './state.ts';
+import type {
+  Agent,
+  Assignment,
+  KindRecord,
+  Message,
+  Payload,
+  Phase,
+  Priority,
+  Reservation,
+  State,
+  Task,
+} from './state.ts';
 
 export interface Indexes {
   readonly timers: Heap<Timer>;
@@ -27,6 +50,11 @@ export interface Indexes {
   readonly tokens: Map<string, string>;
   readonly profiles: Map<string, Profile>;
   readonly lanes: Map<string, Lane>;
+  /** Free agents by the kinds of work at which they are proven, the best candidate first. */
+  readonly proven: Map<string, Heap<Proven>>;
+  /** Live agents' profiles by type, and by capability. */
+  readonly profilesOfType: Map<string, number>;
+  readonly profilesWith: Map<string, number>;
   /** What waits for a claim, offered or not. */
   readonly queued: Map<string, Queued>;
   readonly taskBySeq: Map<number, Task>;
@@ -65,7 +93,11 @@ export interface AgentEntry extends Slotted {
   readonly work: Map<string, Placed>;
   /** Ids of its reservations. */
   readonly reservations: Set<string>;
+  /** null: it is closed. */
   profile: Profile | null;
+  standing: Standing | null;
+  /** What is listed of it in `proven`, by kind. */
+  readonly proven: Map<string, Proven>;
   token: string | null;
   live: boolean;
   /** Among the live agents, and among those of its type; null once it is closed. */
@@ -73,6 +105,14 @@ export interface AgentEntry extends Slotted {
   placeOfType: Link<Agent> | null;
   /** Under whom it is listed as a child. */
   parentId: string | null;
+}
+
+/** How a live agent stands to new work: who is `free` is offered some, who is `silent` has to ask first. */
+export type Standing = 'spawning' | 'offline' | 'draining' | 'busy' | 'silent' | 'free';
+
+export interface Proven extends Slotted {
+  readonly entry: AgentEntry;
+  share: number;
 }
 
 /** An assignment and where it belongs. */
@@ -86,9 +126,10 @@ export interface Profile {
   readonly key: string;
   readonly agentType: string;
   readonly capabilities: ReadonlySet<string>;
-  /** Joined agents, free or not. */
-  members: number;
-  /** Attentive agents with room for more, the best candidate first. */
+  readonly agents: Set<AgentEntry>;
+  /** How many of them stand how. */
+  readonly standing: Record<Standing, number>;
+  /** The free ones, the best candidate first. */
   readonly free: Heap<AgentEntry>;
   readonly lanes: Set<Lane>;
 }
@@ -105,6 +146,8 @@ export interface Queued extends Slotted, Placed {
   readonly lane: Lane;
   /** Lower is served first. */
   readonly rank: number;
+  /** Of equal ranks within a task. */
+  readonly order: number;
 }
 
 export function createIndexes(): Indexes {
@@ -118,6 +161,9 @@ export function createIndexes(): Indexes {
     tokens: new Map(),
     profiles: new Map(),
     lanes: new Map(),
+    proven: new Map(),
+    profilesOfType: new Map(),
+    profilesWith: new Map(),
     queued: new Map(),
     taskBySeq: new Map(),
     inboxBlobs: new Map(),
@@ -181,6 +227,8 @@ function agentEntry(state: State, agent: Agent): AgentEntry {
       work: new Map(),
       reservations: new Set(),
       profile: null,
+      standing: null,
+      proven: new Map(),
       token: null,
       live: false,
       place: null,
@@ -214,11 +262,17 @@ export function refreshAgent(state: State, agent: Agent): void {
     entry.token = token;
   }
 
-  const due = life.status === 'spawning' || life.status === 'offline' ? life.until : null;
-  setTimer(state, { kind: 'agent', id: agent.id }, due);
+  setTimer(state, { kind: 'agent', id: agent.id }, agentDue(entry));
+  refreshProfile(state, entry);
+  refreshStanding(state, entry);
+}
 
-  refreshProfile(state, entry, life.status === 'joined');
-  refreshFree(entry);
+function agentDue({ agent, work }: AgentEntry): number | null {
+  const { life, draining } = agent;
+  if (agentClosedAt(agent) !== null) return null;
+  // It has finished: due ever since.
+  if (draining !== null && work.size === 0) return draining.since;
+  return life.status === 'spawning' || life.status === 'offline' ? life.until : null;
 }
 
 /** Agents arrive in the order of their numbers and never come back to life, so the order of appending is theirs. */
@@ -300,22 +354,19 @@ function inboxTimer({ id }: Agent): Extract<TimerSubject, { kind: 'inbox' }> {
   return { kind: 'inbox', id: `${id}/inbox`, agentId: id };
 }
 
-function refreshProfile(state: State, entry: AgentEntry, joined: boolean): void {
+function refreshProfile(state: State, entry: AgentEntry): void {
   const { agent, profile } = entry;
-  const key = joined ? profileKey(agent) : null;
+  const key = entry.live ? profileKey(agent) : null;
   if ((profile?.key ?? null) === key) return;
   if (profile !== null) {
-    if (entry.slot !== -1) profile.free.remove(entry);
-    profile.members -= 1;
-    if (profile.members === 0) {
-      for (const lane of profile.lanes) lane.profiles.delete(profile);
-      state.indexes.profiles.delete(profile.key);
-    }
+    setStanding(state, entry, null);
+    profile.agents.delete(entry);
+    if (profile.agents.size === 0) dropProfile(state, profile);
     entry.profile = null;
   }
   if (key !== null) {
     entry.profile = state.indexes.profiles.get(key) ?? addProfile(state, key, agent);
-    entry.profile.members += 1;
+    entry.profile.agents.add(entry);
   }
 }
 
@@ -324,20 +375,38 @@ function profileKey(agent: Agent): string {
 }
 
 function addProfile(state: State, key: string, agent: Agent): Profile {
+  const { indexes } = state;
   const profile: Profile = {
     key,
     agentType: agent.type,
     capabilities: new Set(agent.capabilities),
-    members: 0,
+    agents: new Set(),
+    standing: { spawning: 0, offline: 0, draining: 0, busy: 0, silent: 0, free: 0 },
     free: createHeap(isBetterCandidate),
     lanes: new Set(),
   };
-  for (const lane of state.indexes.lanes.values()) connectIfFitting(lane, profile);
-  state.indexes.profiles.set(key, profile);
+  for (const lane of indexes.lanes.values()) connectIfFitting(lane, profile);
+  indexes.profiles.set(key, profile);
+  count(indexes.profilesOfType, profile.agentType, 1);
+  for (const capability of profile.capabilities) count(indexes.profilesWith, capability, 1);
   return profile;
 }
 
-/** Least loaded, then healthiest, then fastest recently, then longest here. */
+function dropProfile(state: State, profile: Profile): void {
+  const { indexes } = state;
+  for (const lane of profile.lanes) lane.profiles.delete(profile);
+  indexes.profiles.delete(profile.key);
+  count(indexes.profilesOfType, profile.agentType, -1);
+  for (const capability of profile.capabilities) count(indexes.profilesWith, capability, -1);
+}
+
+function count(counts: Map<string, number>, key: string, more: number): void {
+  const sum = (counts.get(key) ?? 0) + more;
+  if (sum === 0) counts.delete(key);
+  else counts.set(key, sum);
+}
+
+/** Least loaded, then healthiest, then fastest recently, then longest here: the order but for affinity. */
 function isBetterCandidate(a: AgentEntry, b: AgentEntry): boolean {
   if (a.work.size !== b.work.size) return a.work.size < b.work.size;
   const byHealth = successShare(b.agent) - successShare(a.agent);
@@ -357,13 +426,69 @@ export function successShare(agent: Agent): number {
   return successes / recent.length;
 }
 
-function refreshFree(entry: AgentEntry): void {
-  const { agent, profile } = entry;
+function refreshStanding(state: State, entry: AgentEntry): void {
+  setStanding(state, entry, standingOf(entry));
+}
+
+function standingOf({ agent, work, live }: AgentEntry): Standing | null {
+  if (!live) return null;
+  if (agent.life.status === 'spawning' || agent.life.status === 'offline') return agent.life.status;
+  if (agent.draining !== null) return 'draining';
+  if (work.size >= agent.maxConcurrent) return 'busy';
+  return agent.attentive ? 'free' : 'silent';
+}
+
+function setStanding(state: State, entry: AgentEntry, standing: Standing | null): void {
+  const { profile, standing: before } = entry;
   if (profile === null) return;
-  const free = agent.attentive && entry.work.size < agent.maxConcurrent;
-  if (free && entry.slot === -1) profile.free.push(entry);
-  else if (free) profile.free.moved(entry);
-  else if (entry.slot !== -1) profile.free.remove(entry);
+  if (standing !== before) {
+    if (before !== null) profile.standing[before] -= 1;
+    if (standing !== null) profile.standing[standing] += 1;
+    entry.standing = standing;
+  }
+  list(profile.free, entry, standing === 'free');
+  refreshProven(state, entry, standing === 'free');
+}
+
+function refreshProven(state: State, entry: AgentEntry, free: boolean): void {
+  const { kinds } = entry.agent.record;
+  if (kinds.length === 0) return;
+  const { proven } = state.indexes;
+  for (const [kind, listed] of entry.proven) {
+    if (free && kinds.some((of) => of.kind === kind && isProven(of))) continue;
+    const heap = proven.get(kind)!;
+    heap.remove(listed);
+    entry.proven.delete(kind);
+    if (heap.size === 0 && proven.size > idleMax) proven.delete(kind);
+  }
+  if (!free) return;
+  for (const of of kinds) {
+    if (!isProven(of)) continue;
+    const { kind, share } = of;
+    let heap = proven.get(kind);
+    if (heap === undefined) proven.set(kind, (heap = createHeap(isMoreProven)));
+    let listed = entry.proven.get(kind);
+    if (listed === undefined) entry.proven.set(kind, (listed = { entry, share, slot: -1 }));
+    listed.share = share;
+    list(heap, listed, true);
+  }
+}
+
+function isProven({ share }: KindRecord): boolean {
+  return share > 0.5;
+}
+
+function isMoreProven(a: Proven, b: Proven): boolean {
+  if (a.entry.work.size !== b.entry.work.size) return a.entry.work.size < b.entry.work.size;
+  if (a.share !== b.share) return a.share > b.share;
+  return isBetterCandidate(a.entry, b.entry);
+}
+
+/** Whether a heap has an item, and if so at its right place. */
+function list<T extends Slotted>(heap: Heap<T>, item: T, wanted: boolean): void {
+  if (wanted && item.slot === -1) heap.push(item);
+  else if (wanted) heap.moved(item);
+  else if (item.slot !== -1) heap.remove(item);
 }
 
 // ---- reservations
@@ -401,7 +526,24 @@ export function refreshTask(state: State, task: Task): void {
     state.indexes.taskBySeq.set(task.seq, task);
     if (live) state.indexes.liveTasks += 1;
   }
-  setTimer(state, { kind: 'task', id: task.id }, live ? task.deadlineAt : null);
+  setTimer(state, { kind: 'task', id: task.id }, live ? taskDue(task) : null);
+}
+
+function taskDue(task: Task): number | null {
+  // Its budget is used up and it holds nothing any more: due ever since.
+  return overBudget(task) !== null && !isClaimed(task) ? task.createdAt : task.deadlineAt;
+}
+
+export function isClaimed(task: Task): boolean {
+  return task.phases.some((phase) => phase.assignments.some(({ work }) => work.status === 'claimed'));
+}
+
+/** Follows the budget being used up: what waits of the task cannot be claimed any more. */
+export function refreshBudget(state: State, task: Task): void {
+  for (const phase of task.phases) {
+    for (const assignment of phase.assignments) refreshQueued(state, task, phase, assignment);
+  }
+  refreshTask(state, task);
 }
 
 export function taskHasEnded(state: State, task: Task): void {
@@ -429,6 +571,7 @@ export function refreshAssignment(
   }
   refreshQueued(state, task, phase, assignment);
   setTimer(state, { kind: 'assignment', id: assignment.id }, assignmentDue(assignment));
+  if (overBudget(task) !== null) refreshTask(state, task);
 }
 
 function occupy(state: State, agentId: string | null, change: (entry: AgentEntry) => void): void {
@@ -436,7 +579,8 @@ function occupy(state: State, agentId: string | null, change: (entry: AgentEntry
   if (agent === undefined) return;
   const entry = agentEntry(state, agent);
   change(entry);
-  refreshFree(entry);
+  refreshStanding(state, entry);
+  if (agent.draining !== null) setTimer(state, { kind: 'agent', id: agent.id }, agentDue(entry));
 }
 
 function assignmentDue({ work }: Assignment): number | null {
@@ -454,24 +598,25 @@ function assignmentDue({ work }: Assignment): number | null {
 function refreshQueued(state: State, task: Task, phase: Phase, assignment: Assignment): void {
   const { indexes } = state;
   const queued = indexes.queued.get(assignment.id);
-  const wanted = assignment.work.status === 'queued' || assignment.work.status === 'offered';
+  const { status } = assignment.work;
+  const wanted = (status === 'queued' || status === 'offered') && overBudget(task) === null;
   if (wanted && queued === undefined) {
     const lane = laneOf(state, requirementsOf(phase, assignment));
     const rank = assignment.readyAt + prioritySteps[task.priority] * state.limits.priorityAgingMs;
-    const added: Queued = { lane, task, phase, assignment, rank, slot: -1 };
+    const added: Queued = { lane, task, phase, assignment, rank, order: orderIn(task, phase, assignment), slot: -1 };
     indexes.queued.set(assignment.id, added);
     lane.queue.push(added);
   } else if (!wanted && queued !== undefined) {
     queued.lane.queue.remove(queued);
     indexes.queued.delete(assignment.id);
-    if (queued.lane.queue.size === 0 && indexes.lanes.size > idleLanesMax) dropLane(state, queued.lane);
+    if (queued.lane.queue.size === 0 && indexes.lanes.size > idleMax) dropLane(state, queued.lane);
   }
 }
 
-/** Emptied lanes are kept for the next task of their kind, up to this many lanes in all. */
-const idleLanesMax = 64;
+/** What has emptied is kept for the next work of its kind, up to this many lanes, or kinds, in all. */
+const idleMax = 64;
 
-type Requirements = Pick<Phase, 'agentType' | 'requiredCapabilities'>;
+export type Requirements = Pick<Phase, 'agentType' | 'requiredCapabilities'>;
 
 /** A judge needs not be able to do the work. */
 export function requirementsOf(phase: Phase, { judges }: Assignment): Requirements {
@@ -484,6 +629,21 @@ function laneKey(phase: Requirements): string {
   return JSON.stringify([phase.agentType, ...[...phase.requiredCapabilities].sort()]);
 }
 
+/** null: whoever can do anything can do it. */
+export function kindOf(phase: Requirements): string | null {
+  return phase.agentType === null && phase.requiredCapabilities.length === 0 ? null : laneKey(phase);
+}
+
+function isBefore(a: Queued, b: Queued): boolean {
+  if (a.rank !== b.rank) return a.rank < b.rank;
+  return a.task.seq !== b.task.seq ? a.task.seq < b.task.seq : a.order < b.order;
+}
+
+/** Of the assignments of a task: by phase, and in each as they are numbered. */
+function orderIn(task: Task, phase: Phase, { id }: Assignment): number {
+  return task.phases.indexOf(phase) * 10_000 + Number(id.slice(id.lastIndexOf('/') + 1));
+}
+
 function laneOf(state: State, phase: Requirements): Lane {
   const key = laneKey(phase);
   let lane = state.indexes.lanes.get(key);
@@ -492,13 +652,7 @@ function laneOf(state: State, phase: Requirements): Lane {
       key,
       requiredCapabilities: phase.requiredCapabilities,
       agentType: phase.agentType,
-      queue: createHeap((a, b) =>
-        a.rank !== b.rank
-          ? a.rank < b.rank
-          : a.task.seq !== b.task.seq
-            ? a.task.seq < b.task.seq
-            : a.assignment.id < b.assignment.id,
-      ),
+      queue: createHeap(isBefore),
       profiles: new Set(),
     };
     for (const profile of state.indexes.profiles.values()) connectIfFitting(lane, profile);
@@ -519,19 +673,18 @@ function connectIfFitting(lane: Lane, profile: Profile): void {
   profile.lanes.add(lane);
 }
 
-/** The first queued assignment, by rank, that fits the agent and that `wanted` accepts. */
-export function bestQueuedFor(state: State, agent: Agent, wanted: (queued: Queued) => boolean): Queued | undefined {
+/** The first queued assignment, by rank, that fits the agent and that `wanted` accepts, among the first `most` of each lane. */
+export function bestQueuedFor(
+  state: State,
+  agent: Agent,
+  wanted: (queued: Queued) => boolean,
+  most?: number,
+): Queued | undefined {
   let best: Queued | undefined;
   for (const lane of state.indexes.agents.get(agent.id)?.profile?.lanes ?? []) {
-    const candidate = lane.queue.first(wanted);
+    const candidate = lane.queue.first(wanted, most);
     if (candidate === undefined) continue;
-    if (
-      best === undefined ||
-      candidate.rank < best.rank ||
-      (candidate.rank === best.rank && candidate.task.seq < best.task.seq)
-    ) {
-      best = candidate;
-    }
+    if (best === undefined || isBefore(candidate, best)) best = candidate;
   }
   return best;
 }
@@ -542,12 +695,24 @@ export function isFreeFor({ indexes }: State, { lane }: Queued, agent: Agent): b
   return slot !== -1 && lane.profiles.has(profile!);
 }
 
-/** The best free agent that can do what is queued and that `wanted` accepts, among the best `most` of each profile. */
-export function bestFreeAgent(queued: Queued, wanted: (agent: Agent) => boolean, most: number): Agent | undefined {
+/**
+ * The best free agent that can do what is queued and that `wanted` accepts, among the best `most` of each profile and of
+ * those that are proven at it.
+ */
+export function bestFreeAgent(
+  state: State,
+  { lane }: Queued,
+  wanted: (agent: Agent) => boolean,
+  most: number,
+): Agent | undefined {
   let best: AgentEntry | undefined;
-  for (const profile of queued.lane.profiles) {
+  for (const profile of lane.profiles) {
     const candidate = profile.free.first((entry) => wanted(entry.agent), most);
     if (candidate !== undefined && (best === undefined || isBetterCandidate(candidate, best))) best = candidate;
   }
+  const proven = state.indexes.proven
+    .get(lane.key)
+    ?.first(({ entry }) => lane.profiles.has(entry.profile!) && wanted(entry.agent), most)?.entry;
+  if (proven !== undefined && (best === undefined || proven.work.size <= best.work.size)) best = proven;
   return best?.agent;
 }

@@ -8,11 +8,13 @@
  *       └── backoff <──another attempt───┴──last attempt──> failed
  *
  * An offer goes to the best free agent, which is woken for it; a claim is fenced by the attempt number and a lease
- * token. Any call of the holder renews all its leases, at most once per third of a lease.
+ * token. Nothing is offered or claimed while the swarm is paused, nor by a draining agent, nor of a task whose budget is
+ * used up. Any call of the holder renews all its leases, at most once per third of a lease.
  */
 import { actingAgent } from './agent.ts';
 import type { Actor, Command } from './command.ts';
 import type { Event } from './event.ts';
+import { newestUsage, overBudget } from './budget.ts';
 import { findAssignment } from './evolve.ts';
 import { bestFreeAgent, bestQueuedFor, isFreeFor, type Queued } from './index.ts';
 import type { JsonObject } from './json.ts';
@@ -51,18 +53,17 @@ const candidatesMax = 64;
  */
 export const place: Rule<'place'> = (state, { assignmentId }, world) => {
   const queued = state.indexes.queued.get(assignmentId);
-  if (queued === undefined) return {};
+  if (queued === undefined || isPaused(state)) return {};
   const { phase, assignment } = queued;
-  const isNew = (agent: Agent): boolean =>
-    mayTake(state, agent, phase, assignment) && !assignment.triedBy.includes(agent.id);
+  const may = (agent: Agent): boolean => mayTake(state, agent, phase, assignment);
+  const isNew = (agent: Agent): boolean => may(agent) && !assignment.triedBy.includes(agent.id);
   const isValidator = (agent: Agent): boolean => agent.type === 'validator' && isNew(agent);
   const next = nextInRing(state, queued);
   const agent =
     (next !== undefined && isNew(next) ? next : undefined) ??
-    (assignment.judges === undefined ? undefined : bestFreeAgent(queued, isValidator, candidatesMax)) ??
-    bestFreeAgent(queued, (candidate) => isNew(candidate) && world.isWaiting(candidate.id), candidatesMax) ??
-    bestFreeAgent(queued, isNew, candidatesMax) ??
-    bestFreeAgent(queued, (candidate) => mayTake(state, candidate, phase, assignment), Infinity);
+    (assignment.judges === undefined ? undefined : bestFor(state, queued, isValidator, world)) ??
+    bestFor(state, queued, isNew, world) ??
+    (assignment.triedBy.length === 0 ? undefined : bestFor(state, queued, may, world));
   if (agent === undefined) return {};
   const until = world.now + state.limits.offerMs;
   return {
@@ -93,6 +94,25 @@ export function mayTake(state: State, agent: Agent, phase: Phase, assignment: As
   return votersOf(phase).every(({ work }) => !('agentId' in work) || work.agentId !== agent.id);
 }
 
+/** One that waits before all others. One that does not is about to ask: what it would be given then is not overtaken. */
+function bestFor(state: State, queued: Queued, wanted: (agent: Agent) => boolean, world: World): Agent | undefined {
+  const waiting = bestFreeAgent(state, queued, (agent) => wanted(agent) && world.isWaiting(agent.id), candidatesMax);
+  if (waiting !== undefined) return waiting;
+  const agent = bestFreeAgent(state, queued, wanted, Infinity);
+  return agent !== undefined && isNextFor(state, agent, queued) ? agent : undefined;
+}
+
+function isNextFor(state: State, agent: Agent, queued: Queued): boolean {
+  const isUnoffered = ({ phase, assignment }: Queued): boolean =>
+    assignment.work.status === 'queued' && mayTake(state, agent, phase, assignment);
+  const first = bestQueuedFor(state, agent, isUnoffered, candidatesMax);
+  return first === undefined || first === queued;
+}
+
+export function isPaused(state: State): boolean {
+  return state.swarm!.paused !== null;
+}
+
 /** Takes back what was offered to an agent and not claimed. */
 export function withdrawOffers(
   state: State,
@@ -117,11 +137,17 @@ export const taskNext: Rule<'task_next'> = (state, { actor }, world) => {
   const events: Event[] = [];
   const found = offeredTo(state, agent) ?? takeable(state, agent, world);
   if (found === undefined) {
+    const reply: Decision['reply'] = (after) => ({
+      assignment: null,
+      pending: pendingFor(after.agents.get(agent.id)!, world.now),
+    });
+    // It is told at once: there will be nothing to wait for.
+    if (agent.draining !== null) return { reply };
     if (!agent.attentive) events.push(happened(world, { type: 'agent_attentive', agentId: agent.id, attentive: true }));
     return {
       events,
       idle: `work:${agent.id}`,
-      reply: (after) => ({ assignment: null, pending: pendingFor(after.agents.get(agent.id)!, world.now) }),
+      reply,
     };
   }
   const { phase, assignment } = found;
@@ -151,7 +177,14 @@ function weighed(agent: Agent, phase: Phase, { judges }: Assignment): { readonly
 }
 
 function offeredTo(state: State, agent: Agent): { phase: Phase; assignment: Assignment } | undefined {
-  return heldBy(state, agent).find(({ assignment }) => assignment.work.status === 'offered');
+  return heldBy(state, agent).find(
+    ({ task, assignment }) => assignment.work.status === 'offered' && !isHeldUp(state, task),
+  );
+}
+
+/** What of it waits cannot be claimed, by whomever. */
+function isHeldUp(state: State, task: Task): boolean {
+  return isPaused(state) || overBudget(task) !== null;
 }
 
 /**
@@ -160,7 +193,7 @@ function offeredTo(state: State, agent: Agent): { phase: Phase; assignment: Assi
  */
 function takeable(state: State, agent: Agent, world: World): Queued | undefined {
   const entry = state.indexes.agents.get(agent.id)!;
-  if (entry.work.size >= agent.maxConcurrent) return undefined;
+  if (isPaused(state) || agent.draining !== null || entry.work.size >= agent.maxConcurrent) return undefined;
   return bestQueuedFor(state, agent, ({ phase, assignment }) => {
     const { work } = assignment;
     if (work.status === 'offered' && world.isWaiting(work.agentId)) return false;
@@ -252,7 +285,7 @@ export const taskUpdate: Rule<'task_update'> = (state, command, world) => {
   const { agent, assignment } = held;
   const events: Event[] = [];
   const { progress = held.claim.progress } = command;
-  const usage = command.usage ?? assignment.usage;
+  const usage = newestUsage(assignment.usage, command.usage);
   // Asked again, as a waiting one is when it is woken, it reports nothing new.
   if (!isSame(progress, held.claim.progress) || !isSame(usage, assignment.usage)) {
     events.push(happened(world, { type: 'progress_reported', assignmentId: assignment.id, progress, usage }));
@@ -379,6 +412,13 @@ export function assignmentDue(state: State, assignmentId: string, world: World):
         then: [{ type: 'place', assignmentId }],
       };
     case 'offered':
+      if (isHeldUp(state, task)) {
+        // That it was not claimed says nothing about the agent, which may want something else.
+        return {
+          events: [happened(world, { type: 'offer_withdrawn', assignmentId, reason: 'held_up' })],
+          effects: [{ kind: 'wake', key: `work:${work.agentId}` }],
+        };
+      }
       return {
         events: [
           happened(world, { type: 'offer_withdrawn', assignmentId, reason: 'not_claimed' }),

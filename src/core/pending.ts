@@ -14,11 +14,12 @@ export interface Pending {
   readonly messages: number;
   /** Assignments that are no longer its own: it should stop working on them. */
   readonly cancel: readonly string[];
+  /** The agent is draining: its worker finishes what it holds, asks for no more, and may end. */
+  readonly drain?: true;
 }
 
 export function pendingFor(agent: Agent, now: number): Pending {
-  return {
-    messages: agent.inbox.length,
-    cancel: agent.revoked.filter(({ at }) => at > now - agent.leaseMs).map(({ assignmentId }) => assignmentId),
-  };
+  const messages = agent.inbox.length;
+  const cancel = agent.revoked.filter(({ at }) => at > now - agent.leaseMs).map(({ assignmentId }) => assignmentId);
+  return agent.draining === null ? { messages, cancel } : { messages, cancel, drain: true };
 }

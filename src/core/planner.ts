@@ -79,7 +79,7 @@ export function decidingPhases({ planning, phases }: Task): readonly Phase[] {
 export function plannersInput(state: State, task: Task, show: Show): object {
   const capabilities = new Set<string>();
   for (const profile of state.indexes.profiles.values()) {
-    if (profile.members > 0) for (const capability of profile.capabilities) capabilities.add(capability);
+    for (const capability of profile.capabilities) capabilities.add(capability);
   }
   const soFar = task.phases.filter((phase) => phase.plans !== true);
   return {

@@ -25,8 +25,11 @@ export interface World {
 
 /** What the coordinator does once the events are durable. */
 export type Effect =
-  /** Something that a parked request of this key waits for may have happened. */
-  | { readonly kind: 'wake'; readonly key: WakeKey }
+  /**
+   * Something that a parked request of this key waits for may have happened. Of several that wait for work only the first
+   * is woken, since it is for one, unless it concerns them `all`.
+   */
+  | { readonly kind: 'wake'; readonly key: WakeKey; readonly all?: true }
   | {
       readonly kind: 'start_worker';
       readonly agentId: string;

@@ -59,7 +59,7 @@ export const taskDecide: Rule<'task_decide'> = (state, command, world) => {
       : { kind: 'succeeded', outcome: { decidedBy: 'human', winners: [choice] } };
   return {
     ...conclude(state, task, phase, verdict, world),
-    reply: (after) => describeTask(after, after.tasks.get(task.id)!),
+    reply: (after) => describeTask(after, after.tasks.get(task.id)!, world.now),
   };
 };
 

@@ -1,5 +1,6 @@
 /**
- * A state as JSON text, and back: the records as they stand, in their order. The indexes are rebuilt.
+ * A state as JSON text, and back: the records as they stand, in their order. The indexes are rebuilt, and what a snapshot
+ * of an earlier release lacks gets the value that it had then.
  */
 import { createState } from './evolve.ts';
 import {
@@ -48,7 +49,10 @@ export function restore(text: string, limits: Limits): State {
   const state = createState(limits);
   state.version = content.version;
   state.swarm = content.swarm;
-  if (state.swarm !== null) state.swarm.hubId ??= null;
+  if (state.swarm !== null) {
+    state.swarm.hubId ??= null;
+    state.swarm.paused ??= null;
+  }
   for (const taskId of content.endedTasks) state.endedTasks.push(taskId);
   for (const agentId of content.closedAgents) state.closedAgents.push(agentId);
   for (const [requestId, answered] of content.requests) {
@@ -57,11 +61,15 @@ export function restore(text: string, limits: Limits): State {
   }
   for (const agent of content.agents) {
     agent.parentId ??= null;
+    agent.draining ??= null;
+    agent.record.kinds ??= [];
     state.agents.set(agent.id, agent);
     refreshAgent(state, agent);
     for (const message of agent.inbox) messageStored(state, agent, message);
   }
   for (const task of content.tasks) {
+    task.budget ??= null;
+    task.usage ??= null;
     state.tasks.set(task.id, task);
     refreshTask(state, task);
     for (const phase of task.phases) {

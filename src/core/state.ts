@@ -43,10 +43,17 @@ export interface Swarm {
   destroyedAt: number | null;
   /** Of a star, the agent that was elected last; null where none ever was. */
   hubId: string | null;
+  /** While it is, nothing is offered or claimed. */
+  paused: Pause | null;
   /** Agents and tasks are numbered in the order of their arrival; "the oldest" means the lowest number. */
   nextAgentSeq: number;
   nextTaskSeq: number;
   readonly metrics: Metrics;
+}
+
+export interface Pause {
+  readonly since: number;
+  readonly reason: string | null;
 }
 
 export type Topology = 'mesh' | 'star' | 'hierarchical' | 'ring';
@@ -96,6 +103,8 @@ export interface Agent {
   restarts: number;
   /** False after an offer went unclaimed, until the next `task_next`: such an agent is not offered work. */
   attentive: boolean;
+  /** It takes no new work, and stops when it holds none any more. */
+  draining: Drain | null;
   readonly spawnedAt: number;
   /** From the last (re)start of the worker to its join; null until measured. */
   spawnMs: number | null;
@@ -114,6 +123,11 @@ export type Life =
   | { readonly status: 'failed'; readonly reason: string; readonly at: number }
   | { readonly status: 'stopped'; readonly reason: string; readonly at: number };
 
+export interface Drain {
+  readonly since: number;
+  readonly reason: string;
+}
+
 export interface AgentRecord {
   successes: number;
   failures: number;
@@ -121,6 +135,15 @@ export interface AgentRecord {
   recent: ('success' | 'failure')[];
   /** Moving average of successful attempts; null until there was one. */
   averageMs: number | null;
+  /** How it did at the kinds of work that it did last, newest last, at most `recentKinds` of them. */
+  kinds: KindRecord[];
+}
+
+/** A kind of work is what a phase requires of its agents. */
+export interface KindRecord {
+  readonly kind: string;
+  /** Moving share of successes, between 0 and 1; begins in the middle, where nothing is known. */
+  readonly share: number;
 }
 
 export interface Message {
@@ -182,11 +205,21 @@ export interface Task {
   readonly retry: RetryPolicy;
   readonly createdAt: number;
   readonly deadlineAt: number | null;
+  budget: Budget | null;
+  /** Of all attempts so far; null until one has reported or ended. */
+  usage: TaskUsage | null;
   startedAt: number | null;
   endedAt: number | null;
   readonly phases: Phase[];
   /** Present on a task that an agent plans: what holds for all the phases that it plans. */
   readonly planning?: PhaseDefaults;
+}
+
+/** The most that the attempts of a task may use together; null: no limit of its own. At least one of them is set. */
+export interface Budget {
+  readonly maxCostUsd: number | null;
+  /** Input and output together. */
+  readonly maxTokens: number | null;
 }
 
 export interface RetryPolicy {
@@ -235,7 +268,7 @@ export interface Phase {
   status: PhaseStatus;
   reason: string | null;
   /** Empty until the phase opens; those of later rounds, and the judges, come after the first ones. */
-  assignments: Assignment[];
+  assignments: readonly Assignment[];
   /** Counts the votes that are taken anew after a conflict; absent: the first. */
   round?: number;
   /** Present once a judge has been asked to choose. */
@@ -277,8 +310,9 @@ export interface Assignment {
   /** When it became claimable: its place in the queue. */
   readyAt: number;
   /** Agents whose attempts at it failed or that gave it back: others are preferred. */
-  triedBy: string[];
+  triedBy: readonly string[];
   lastError: AttemptError | null;
+  /** Of the newest attempt. */
   usage: Usage | null;
   /** Of its ballot: that of the agent that claimed it last; absent: 1. */
   weight?: number;
@@ -351,6 +385,12 @@ export interface Usage {
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
   readonly costUsd: number | null;
+}
+
+/** Sums of what was reported; null: nobody has reported any of it. */
+export interface TaskUsage extends Usage {
+  /** Attempts that ended without having reported all three. */
+  readonly unknownAttempts: number;
 }
 
 /** The comparable part of a result; ballots with the same key agree. */

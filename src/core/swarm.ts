@@ -77,6 +77,7 @@ export const swarmStatus: Rule<'swarm_status'> = (_state, command, world) => ({
     const swarm = swarmOf(state);
     return {
       ...describeSwarm(swarm),
+      paused: describePause(state).paused,
       agents: [...state.agents.values()].map((agent) => agentSummary(state, agent, world.now)),
       tasks: countTasks(state),
       metrics: describeMetrics(swarm),
@@ -108,6 +109,27 @@ export const swarmDestroy: Rule<'swarm_destroy'> = (state, _command, world) => {
     },
   };
 };
+
+/** Pausing what is paused changes nothing, and it has been since the first time. */
+export const swarmPause: Rule<'swarm_pause'> = (state, { reason }, world) => ({
+  events: swarmOf(state).paused === null ? [happened(world, { type: 'swarm_paused', reason })] : [],
+  reply: describePause,
+});
+
+/** Whoever waits for work looks for it: each of them takes the first of the queue that it can do. */
+export const swarmResume: Rule<'swarm_resume'> = (state, _command, world) => {
+  if (swarmOf(state).paused === null) return { reply: describePause };
+  const effects: Effect[] = [];
+  for (const { agent } of state.indexes.agents.values()) {
+    if (world.isWaiting(agent.id)) effects.push({ kind: 'wake', key: `work:${agent.id}`, all: true });
+  }
+  return { events: [happened(world, { type: 'swarm_resumed' })], effects, reply: describePause };
+};
+
+function describePause(state: State): { readonly swarmId: string; readonly paused: object | null } {
+  const { id, paused } = swarmOf(state);
+  return { swarmId: id, paused: paused === null ? null : { since: iso(paused.since), reason: paused.reason } };
+}
 
 /**
  * The first command after a swarm has been loaded: whatever was connected to the coordinator of before is not connected

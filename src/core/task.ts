@@ -7,7 +7,9 @@
 import { refuse, isRefusal, type Refusal } from './refusal.ts';
 import { happened, iso, isoOrNull, type Decision, type Rule, type Show, type World } from './rule.ts';
 import { assignmentStatus, hasEnded, measuredType, type Asked, type Phase, type State, type Task } from './state.ts';
+import { overBudget, usageOf } from './budget.ts';
 import { whyWaiting } from './explain.ts';
+import { isClaimed } from './index.ts';
 import { planTask, roleOf } from './plan.ts';
 import { decidingPhases, defaultsIn } from './planner.ts';
 import { openClaims, placements } from './settle.ts';
@@ -41,6 +43,7 @@ export const taskOrchestrate: Rule<'task_orchestrate'> = (state, { task: request
         input: request.input === undefined ? null : world.keep(request.input),
         retry: request.retry,
         deadlineAt: request.deadlineMs === null ? null : world.now + request.deadlineMs,
+        budget: request.budget,
         phases: plan.phases,
         opens,
         ...(request.planned && { planning: defaultsIn(request) }),
@@ -68,13 +71,15 @@ export const taskCancel: Rule<'task_cancel'> = (state, command, world) => {
   }
   return {
     ...endTask(task, 'cancelled', command.reason ?? 'cancelled on request', world),
-    reply: (after) => describeTask(after, after.tasks.get(task.id)!),
+    reply: (after) => describeTask(after, after.tasks.get(task.id)!, world.now),
   };
 };
 
-/** Its deadline has passed. */
+/** Its deadline has passed, or its budget is used up and nothing of it is claimed any more. */
 export function taskDue(state: State, taskId: string, world: World): Decision {
-  return endTask(state.tasks.get(taskId)!, 'failed', 'deadline_exceeded', world);
+  const task = state.tasks.get(taskId)!;
+  const over = isClaimed(task) ? null : overBudget(task);
+  return endTask(task, 'failed', over === null ? 'deadline_exceeded' : `budget_exceeded: ${over}`, world);
 }
 
 function endTask(task: Task, status: 'cancelled' | 'failed', reason: string, world: World): Decision {
@@ -87,19 +92,19 @@ function endTask(task: Task, status: 'cancelled' | 'failed', reason: string, wor
 
 // ---- asking
 
-export const taskStatus: Rule<'task_status'> = (state, { taskId }) => {
+export const taskStatus: Rule<'task_status'> = (state, { taskId }, world) => {
   if (!state.tasks.has(taskId)) return refuseUnknownTask(state, taskId);
-  return { reply: (after) => describeTask(after, after.tasks.get(taskId)!) };
+  return { reply: (after) => describeTask(after, after.tasks.get(taskId)!, world.now) };
 };
 
-export const taskWait: Rule<'task_wait'> = (state, { taskId }) => {
+export const taskWait: Rule<'task_wait'> = (state, { taskId }, world) => {
   const task = state.tasks.get(taskId);
   if (task === undefined) return refuseUnknownTask(state, taskId);
   const ended = task.endedAt !== null;
   return {
     ...(!ended && { idle: `task:${taskId}` as const }),
     reply: (after, show) =>
-      Object.assign(describeTask(after, task), { ended }, ended ? describeResults(task, show) : {}),
+      Object.assign(describeTask(after, task, world.now), { ended }, ended ? describeResults(task, show) : {}),
   };
 };
 
@@ -172,7 +177,7 @@ function describeAccepted(state: State, task: Task, now: number): object {
     assignedAgents: [...assigned.values()],
     orchestrationPlan: {
       phases: task.phases.map((phase) => {
-        const waitingFor = whyWaiting(state, task, phase);
+        const waitingFor = whyWaiting(state, task, phase, now);
         const planned = {
           name: phase.name,
           agents: agentsOf(phase),
@@ -255,12 +260,14 @@ function estimateCompletion(state: State, task: Task, now: number): string | nul
   return iso(now + last * 1000);
 }
 
-export function describeTask(state: State, task: Task): object {
+export function describeTask(state: State, task: Task, now: number): object {
   return Object.assign(identify(state, task), {
     description: task.description,
     priority: task.priority,
     progress: progressOf(task),
-    phases: task.phases.map((phase) => describePhase(state, task, phase)),
+    phases: task.phases.map((phase) => describePhase(state, task, phase, now)),
+    budget: task.budget,
+    usage: usageOf(task),
     createdAt: iso(task.createdAt),
     startedAt: isoOrNull(task.startedAt),
     endedAt: isoOrNull(task.endedAt),
@@ -273,7 +280,7 @@ function progressOf(task: Task): object {
   return { done: settled.length, total: task.phases.length };
 }
 
-function describePhase(state: State, task: Task, phase: Phase): object {
+function describePhase(state: State, task: Task, phase: Phase, now: number): object {
   return {
     name: phase.name,
     status: phase.status,
@@ -290,7 +297,7 @@ function describePhase(state: State, task: Task, phase: Phase): object {
       ...(usage !== null && { usage }),
     })),
     ...(phase.asked !== undefined && { decision: describeDecision(phase, phase.asked) }),
-    ...describeWaiting(state, task, phase),
+    ...describeWaiting(state, task, phase, now),
   };
 }
 
@@ -312,8 +319,8 @@ function describeDecision(phase: Phase, { reason, since, candidates }: Asked): o
   };
 }
 
-function describeWaiting(state: State, task: Task, phase: Phase): object {
-  const why = whyWaiting(state, task, phase);
+function describeWaiting(state: State, task: Task, phase: Phase, now: number): object {
+  const why = whyWaiting(state, task, phase, now);
   return why === null ? {} : { waitingFor: why };
 }
 

@@ -79,6 +79,9 @@ export const agentStatus: Handler<AgentStatusArguments> = async (call) => {
 export const agentStop: Handler<AgentStopArguments> = async (call) => {
   const swarmId = swarmOf(call, 'agents');
   if (typeof swarmId !== 'string') return swarmId;
-  const { agentId, reason = null } = call.args;
-  return call.services.coordinator.submit(swarmId, withRequestId({ type: 'agent_stop', agentId, reason }, call.args));
+  const { agentId, reason = null, drain = false } = call.args;
+  return call.services.coordinator.submit(
+    swarmId,
+    withRequestId({ type: 'agent_stop', agentId, reason, drain }, call.args),
+  );
 };

@@ -4,7 +4,7 @@ import { fileRelease, fileReserve } from './file.ts';
 import { memoryDelete, memoryList, memoryRetrieve, memoryStore } from './memory.ts';
 import { agentMessage, messageAck, messageNext } from './message.ts';
 import { serverInfo } from './server.ts';
-import { swarmDestroy, swarmInit, swarmList, swarmStatus } from './swarm.ts';
+import { swarmDestroy, swarmInit, swarmList, swarmPause, swarmResume, swarmStatus } from './swarm.ts';
 import { taskCancel, taskDecide, taskList, taskOrchestrate, taskResults, taskStatus, taskWait } from './task.ts';
 import type { Handler } from './tool.ts';
 import { swarmJoin, swarmLeave, taskComplete, taskFail, taskNext, taskRelease, taskUpdate } from './work.ts';
@@ -29,6 +29,8 @@ export const handlers = {
   swarm_join: swarmJoin,
   swarm_leave: swarmLeave,
   swarm_list: swarmList,
+  swarm_pause: swarmPause,
+  swarm_resume: swarmResume,
   swarm_status: swarmStatus,
   task_cancel: taskCancel,
   task_complete: taskComplete,

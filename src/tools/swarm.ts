@@ -1,10 +1,12 @@
-/** Tools of swarms: swarm_init, swarm_status, swarm_list, swarm_destroy. */
+/** Tools of swarms: swarm_init, swarm_status, swarm_list, swarm_pause, swarm_resume, swarm_destroy. */
 import { isRefusal } from '../core/refusal.ts';
 import { iso } from '../core/rule.ts';
 import type {
   SwarmDestroyArguments,
   SwarmInitArguments,
   SwarmListArguments,
+  SwarmPauseArguments,
+  SwarmResumeArguments,
   SwarmStatusArguments,
 } from '../spec.types.ts';
 import { agentRequest } from './agent.ts';
@@ -55,6 +57,19 @@ export const swarmList: Handler<SwarmListArguments> = async ({ args, services: {
       .reverse(),
   ],
 });
+
+export const swarmPause: Handler<SwarmPauseArguments> = async (call) => {
+  const swarmId = swarmOf(call);
+  if (typeof swarmId !== 'string') return swarmId;
+  const { reason = null } = call.args;
+  return call.services.coordinator.submit(swarmId, withRequestId({ type: 'swarm_pause', reason }, call.args));
+};
+
+export const swarmResume: Handler<SwarmResumeArguments> = async (call) => {
+  const swarmId = swarmOf(call);
+  if (typeof swarmId !== 'string') return swarmId;
+  return call.services.coordinator.submit(swarmId, withRequestId({ type: 'swarm_resume' }, call.args));
+};
 
 export const swarmDestroy: Handler<SwarmDestroyArguments> = async ({ args, services }) =>
   services.coordinator.submit(args.swarmId, withRequestId({ type: 'swarm_destroy' }, args));

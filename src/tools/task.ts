@@ -5,7 +5,7 @@
 import type { PhaseRequest as CorePhaseRequest, TaskRequest } from '../core/command.ts';
 import type { Json } from '../core/json.ts';
 import { isRefusal, refuse } from '../core/refusal.ts';
-import type { Priority, RetryPolicy } from '../core/state.ts';
+import type { Budget, Priority, RetryPolicy } from '../core/state.ts';
 import type {
   PhaseRequest,
   TaskCancelArguments,
@@ -73,6 +73,7 @@ function taskRequest(args: TaskOrchestrateArguments, defaults: Services['default
     retry: retryPolicy(execution),
     timeoutMs: task.timeout === undefined ? defaults.attemptTimeoutMs : task.timeout * 1000,
     deadlineMs: task.deadline === undefined ? defaults.taskDeadlineMs : task.deadline * 1000,
+    budget: budget(execution),
   };
 }
 
@@ -89,6 +90,11 @@ export function phaseRequest(phase: PhaseRequest): CorePhaseRequest {
     input: phase.input as Json | undefined,
     select: phase.select ?? null,
   };
+}
+
+function budget({ maxCostUsd, maxTokens }: NonNullable<TaskOrchestrateArguments['execution']>): Budget | null {
+  if (maxCostUsd === undefined && maxTokens === undefined) return null;
+  return { maxCostUsd: maxCostUsd ?? null, maxTokens: maxTokens ?? null };
 }
 
 function priority(asked: string | undefined): Priority {

@@ -3,7 +3,8 @@
  * keeps its leases alive, and answers for each claim exactly once.
  *
  * It stops a program as soon as its claim is over, whatever the reason. It outlives the coordinator: what it executes
- * goes on while the connection is being made again, and ends when it could not be made within the grace.
+ * goes on while the connection is being made again, and ends when it could not be made within the grace. Told that its
+ * agent is draining, it finishes what it has in hand, claims no more, and ends.
  */
 import type { CommandType } from '../agent-types.ts';
 import type { AgentSession, Held } from '../client/agent.ts';
@@ -14,6 +15,7 @@ import { execute, type Outcome } from './execute.ts';
 import type { Job, Json } from './job.ts';
 
 type Assignment = NonNullable<TaskNextResult['assignment']>;
+type Pending = TaskNextResult['pending'];
 
 export interface WorkerOptions {
   readonly type: CommandType;
@@ -35,6 +37,11 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
   const running = new Map<string, { readonly leaseToken: string; readonly abort: AbortController }>();
   const ending = new AbortController();
   let why = 'told to stop';
+  let draining = false;
+  const heed = ({ drain }: Pending): void => {
+    if (drain === true && !draining) log.info('draining: takes no more work');
+    draining ||= drain === true;
+  };
   const end = (reason: string): void => {
     if (ending.signal.aborted) return;
     why = reason;
@@ -59,10 +66,12 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
   }
 
   const take = async (): Promise<void> => {
-    while (!ending.signal.aborted) {
+    while (!ending.signal.aborted && !draining) {
       let assignment: Assignment | null;
       try {
-        ({ assignment } = await session.next({ waitSeconds, signal: ending.signal }));
+        const next = await session.next({ waitSeconds, signal: ending.signal });
+        heed(next.pending);
+        ({ assignment } = next);
       } catch (error) {
         if (ending.signal.aborted) return;
         if (!(error instanceof SkeinError)) throw error;
@@ -94,7 +103,8 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
           : { ms: outcome.durationMs, reason: outcome.reason, detail: outcome.message },
         outcome.ok ? 'succeeded' : 'failed',
       );
-      await answer(session, assignment, outcome, abort.signal);
+      const answered = await answer(session, assignment, outcome, abort.signal);
+      if (answered !== null) heed(answered.pending);
     } catch (error) {
       if (!(error instanceof SkeinError)) throw error;
       // Too late, or too far away: somebody else does it again.
@@ -107,6 +117,7 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
   };
 
   await Promise.all(Array.from({ length: type.maxConcurrent }, take));
+  if (draining && !ending.signal.aborted) return 'drained';
   if (signal.aborted) await Promise.race([session.leave().catch(logged(log, 'leave')), after(farewellMs)]);
   return why;
 }
@@ -154,26 +165,26 @@ function jobOf(session: AgentSession, assignment: Assignment): Job {
   };
 }
 
-/** A run that was stopped because its claim is over, or because we end, has nothing to answer for. */
+/** A run that was stopped because its claim is over, or because we end, has nothing to answer for: null. */
 async function answer(
   session: AgentSession,
   assignment: Assignment,
   outcome: Outcome,
   stopped: AbortSignal,
-): Promise<void> {
+): Promise<{ readonly pending: Pending } | null> {
   const { assignmentId, leaseToken } = assignment;
   if (outcome.ok) {
     try {
-      await session.complete({ assignmentId, leaseToken, result: outcome.result });
+      return await session.complete({ assignmentId, leaseToken, result: outcome.result });
     } catch (error) {
       if (!(error instanceof SkeinError) || error.reason !== 'answer_invalid') throw error;
       // The program has ended: only another attempt can answer better.
-      await session.fail({ assignmentId, leaseToken, reason: error.reason, message: error.message });
+      return session.fail({ assignmentId, leaseToken, reason: error.reason, message: error.message });
     }
-  } else if (!stopped.aborted) {
-    const { reason, message, retryable, details } = outcome;
-    await session.fail({ assignmentId, leaseToken, reason, message, retryable, details: { ...details } });
   }
+  if (stopped.aborted) return null;
+  const { reason, message, retryable, details } = outcome;
+  return session.fail({ assignmentId, leaseToken, reason, message, retryable, details: { ...details } });
 }
 
 function describe(error: unknown): string {

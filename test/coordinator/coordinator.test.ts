@@ -358,6 +358,51 @@ describe('a waiting request', () => {
     assert.equal(((await stale) as any).refused, 'not_joined');
   });
 
+  test('of an agent that waits for several is answered with the others, when its swarm is resumed, and when it ends', async () => {
+    const bench = await withSwarm(ramJournal<Event>());
+    const [one, two] = [await bench.join(), await bench.join()];
+    const next = ({ agentId, joins }: any) => bench.ask({ type: 'task_next', actor: { agentId, joins } }, 30_000);
+    await bench.ask({ type: 'swarm_pause', reason: null });
+    const tasks = [await bench.ask(orchestrate()), await bench.ask(orchestrate())];
+    const waiting = [next(one), next(two)];
+    await settle();
+    await bench.ask({ type: 'swarm_resume' });
+    const claims = await Promise.all(waiting);
+    assert.deepEqual(
+      claims.map(({ assignment }) => assignment.taskId).sort(),
+      tasks.map(({ taskId }) => taskId).sort(),
+    );
+    // Both of its requests are told, not only the first.
+    const stopped = [next(one), next(one)].map((answer) => answer.catch((error: any) => error.refused));
+    await settle();
+    await bench.ask({ type: 'agent_stop', agentId: one.agentId, reason: null, drain: true });
+    const drained = await Promise.all(stopped);
+    assert.deepEqual(
+      drained.map(({ assignment, pending }) => [assignment, pending.drain]),
+      [
+        [null, true],
+        [null, true],
+      ],
+    );
+    const { assignmentId, leaseToken } = claims[0].assignment;
+    const actor = { agentId: one.agentId, joins: one.joins };
+    await bench.ask({
+      type: 'task_complete',
+      actor,
+      assignmentId,
+      leaseToken,
+      result: 1,
+      vote: undefined,
+      usage: null,
+    });
+    await bench.clock.pass(0);
+    assert.equal((await bench.ask({ type: 'agent_status', agentId: one.agentId })).status, 'stopped');
+    const ended = [next(two), next(two)].map((answer) => answer.catch((error: any) => error.refused));
+    await settle();
+    await bench.ask({ type: 'agent_stop', agentId: two.agentId, reason: null });
+    assert.deepEqual(await Promise.all(ended), ['agent_closed', 'agent_closed']);
+  });
+
   test('for a task is answered when the task ends; for a claim when the claim ends', async () => {
     const bench = await withSwarm(ramJournal<Event>());
     const actor = await bench.join();
@@ -432,6 +477,38 @@ describe('a restart', () => {
       });
       assert.equal(back.held[0].leaseToken, assignment.leaseToken);
       assert.equal(back.pending.messages, 1);
+    }
+  });
+
+  test('finds a swarm paused and an agent draining, and what was used', async () => {
+    for (const snapshotEvents of [1_000_000, 1]) {
+      const journal = ramJournal<Event>();
+      const before = await withSwarm(journal, undefined, { snapshotEvents });
+      const { agentId, joins } = await before.join();
+      const budget = { maxTokens: 100, maxCostUsd: null };
+      const { taskId } = await before.ask({ type: 'task_orchestrate', task: taskRequest({ budget }) });
+      const { assignment } = await before.ask({ type: 'task_next', actor: { agentId, joins } });
+      const { assignmentId, leaseToken } = assignment;
+      const usage = { inputTokens: 7, outputTokens: null, costUsd: null };
+      const actor = { agentId, joins };
+      await before.ask({ type: 'task_update', actor, assignmentId, leaseToken, progress: undefined, usage });
+      await before.ask({ type: 'agent_stop', agentId, reason: 'new release', drain: true });
+      const { paused } = await before.ask({ type: 'swarm_pause', reason: 'lunch' });
+      before.coordinator.close();
+
+      const after = await coordinatorOn(journal, before.clock, { snapshotEvents });
+      const status = await after.ask({ type: 'swarm_status', topology: false, performance: false });
+      assert.deepEqual([status.paused, status.agents[0].status], [paused, 'offline']);
+      const task = await after.ask({ type: 'task_status', taskId });
+      assert.deepEqual(task.usage, { ...usage, unknownAttempts: 0 });
+      assert.deepEqual(task.budget, budget);
+      // Its worker does not come back: what it held is for others, and it is not waited for any longer.
+      await after.clock.pass(60_000);
+      assert.equal((await after.ask({ type: 'agent_status', agentId })).status, 'stopped');
+      assert.match(
+        (await after.ask({ type: 'task_status', taskId })).phases[0].waitingFor,
+        /paused since .* \(lunch\)/,
+      );
     }
   });
 

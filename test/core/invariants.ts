@@ -1,7 +1,10 @@
 /** The invariants of a swarm's state (design, section 3), asserted after every event in tests and simulation. */
 import assert from 'node:assert/strict';
+import { overBudget } from '../../src/core/budget.ts';
+import type { Event } from '../../src/core/event.ts';
+import { findAssignment } from '../../src/core/evolve.ts';
 import { overlap, parseGlob } from '../../src/core/glob.ts';
-import { agentClosedAt, requirementsOf } from '../../src/core/index.ts';
+import { agentClosedAt, isClaimed, requirementsOf } from '../../src/core/index.ts';
 import { restore, snapshot } from '../../src/core/snapshot.ts';
 import type { State } from '../../src/core/state.ts';
 import { childrenOf, hubOf, liveAgents, parentOf } from '../../src/core/topology.ts';
@@ -24,7 +27,11 @@ export function assertInvariants(state: State): void {
     if (!ended) liveTasks += 1;
     assert.equal(endedTasks.has(task.id), ended, `${task.id} is listed as ended exactly when it has`);
     assert.equal(['completed', 'failed', 'cancelled'].includes(task.status), ended);
-    if (!ended && task.deadlineAt !== null) timers.add(task.id);
+    const over = overBudget(task) !== null;
+    if (!ended && (task.deadlineAt !== null || (over && !isClaimed(task)))) timers.add(task.id);
+    if (!ended && over && !isClaimed(task)) {
+      assert.equal(indexes.timerOf.get(task.id)!.due, task.createdAt, `${task.id} has nothing left to wait for`);
+    }
     if (!ended)
       assert.ok(
         task.phases.some((phase) => phase.status === 'running'),
@@ -64,7 +71,7 @@ export function assertInvariants(state: State): void {
         if (of.status === 'backoff' || of.status === 'offered' || of.status === 'claimed') timers.add(id);
         assert.equal(
           indexes.queued.has(id),
-          of.status === 'queued' || of.status === 'offered',
+          (of.status === 'queued' || of.status === 'offered') && !over,
           `${id} is ${of.status}`,
         );
         if (of.status === 'offered' || of.status === 'claimed') {
@@ -96,6 +103,13 @@ export function assertInvariants(state: State): void {
     const { life } = agent;
     if (life.status === 'offline' || (life.status === 'spawning' && life.until !== null)) timers.add(agent.id);
     const held = work.get(agent.id) ?? new Set();
+    if (!closed && agent.draining !== null && held.size === 0) timers.add(agent.id);
+    for (const id of held) {
+      const { status } = findAssignment(state, id)!.assignment.work;
+      if (agent.draining !== null) assert.equal(status, 'claimed', `${agent.id} is draining but was offered ${id}`);
+    }
+    assert.ok(agent.record.kinds.length <= 8);
+    assertListed(state, agent.id);
     assert.deepEqual([...(indexes.agents.get(agent.id)?.work.keys() ?? [])].sort(), [...held].sort());
     assert.ok(
       held.size <= agent.maxConcurrent,
@@ -171,6 +185,28 @@ function assertPlaces(state: State): void {
   );
 }
 
+/** What a command handed out, by its events: nothing while the swarm is paused, nothing to an agent that is draining. */
+export function assertHandedOut({ swarm, agents }: State, events: readonly Event[]): void {
+  for (const event of events) {
+    if (event.type !== 'assignment_offered' && event.type !== 'assignment_claimed') continue;
+    assert.equal(swarm!.paused, null, `${event.assignmentId} was handed out in a paused swarm`);
+    assert.equal(agents.get(event.agentId)!.draining, null, `${event.assignmentId} was handed to a draining agent`);
+  }
+}
+
+/** An agent is where its standing says, and nowhere else. */
+function assertListed({ indexes }: State, agentId: string): void {
+  const { agent, profile, standing, slot, proven } = indexes.agents.get(agentId)!;
+  assert.equal(profile === null, agentClosedAt(agent) !== null);
+  if (profile !== null) assert.ok(profile.agents.has(indexes.agents.get(agentId)!));
+  assert.equal(slot >= 0, profile !== null && standing === 'free');
+  const kinds = standing === 'free' && profile !== null ? agent.record.kinds.filter(({ share }) => share > 0.5) : [];
+  assert.deepEqual(
+    [...proven].map(([kind, listed]) => [kind, listed.share, listed.slot >= 0]).sort(),
+    kinds.map(({ kind, share }) => [kind, share, true]).sort(),
+  );
+}
+
 /** The indexes, in a form that can be compared. */
 function describeIndexes({ indexes }: State): object {
   return {
@@ -187,13 +223,15 @@ function describeIndexes({ indexes }: State): object {
       ])
       .sort(),
     tokens: [...indexes.tokens].sort(),
-    profiles: [...indexes.profiles].map(([key, { members, free }]) => [key, members, free.size]).sort(),
+    profiles: [...indexes.profiles].map(([key, { standing, free }]) => [key, free.size, standing]).sort(),
+    proven: [...indexes.proven].flatMap(([kind, { size }]) => (size === 0 ? [] : [[kind, size]])).sort(),
+    counts: [[...indexes.profilesOfType].sort(), [...indexes.profilesWith].sort()],
     places: [...indexes.live].map(({ id }) => id),
     types: [...indexes.liveOfType].map(([type, agents]) => [type, [...agents].map(({ id }) => id)]).sort(),
     children: [...indexes.children].map(([id, children]) => [id, [...children].map((child) => child.id).sort()]).sort(),
     queued: [...indexes.queued].map(([id, { rank, lane }]) => [id, rank, lane.key]).sort(),
     reservedGlobs: [...indexes.reservedGlobsOf].sort(),
-    counts: [indexes.reservedGlobs, indexes.liveTasks, indexes.liveAgents, indexes.taskBySeq.size],
+    live: [indexes.reservedGlobs, indexes.liveTasks, indexes.liveAgents, indexes.taskBySeq.size],
   };
 }
 

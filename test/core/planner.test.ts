@@ -123,7 +123,10 @@ describe('a task that an agent plans', () => {
     const alone = SwarmUnderTest.withSwarm();
     alone.join();
     const waiting = alone.orchestrate({ planned: true });
-    assert.equal(waiting.orchestrationPlan.phases[0].waitingFor, 'no agent is of type coordinator');
+    assert.equal(
+      waiting.orchestrationPlan.phases[0].waitingFor,
+      'no agent is of type coordinator: spawn one with agent_spawn, or join with swarm_join',
+    );
   });
 
   test('takes no plan of its own, and holds the planner to the settings of the task', () => {

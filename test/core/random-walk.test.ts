@@ -42,6 +42,8 @@ function walk(seed: number, steps: number): SwarmUnderTest {
   const workers: Worker[] = [];
   const claims: { worker: Worker; claim: any }[] = [];
   const capabilities = () => ['a', 'b', 'c'].filter(() => draw() < 0.5);
+  const usage = () =>
+    draw() < 0.5 ? null : { inputTokens: pick([null, 3]), outputTokens: pick([null, 1]), costUsd: pick([null, 0.1]) };
   const may = (command: CommandBody & { requestId?: string }): any => {
     const outcome = swarm.execute(command);
     return 'refused' in outcome ? null : outcome.reply;
@@ -61,15 +63,17 @@ function walk(seed: number, steps: number): SwarmUnderTest {
       { worker: Worker; claim: any },
     ];
     const way = draw();
-    if (way < 0.6) may(worker.completing(claim, pick(['x', 'y', { vote: 'x' }, { choice: pick(['A', 'B']) }])));
-    else if (way < 0.8)
+    if (way < 0.6) {
+      const result = pick(['x', 'y', { vote: 'x' }, { choice: pick(['A', 'B']) }]);
+      may({ ...worker.completing(claim, result), usage: usage() } as CommandBody);
+    } else if (way < 0.8)
       may({
         ...worker.claimed('task_fail', claim),
         reason: 'x',
         message: null,
         details: null,
         retryable: draw() < 0.7,
-        usage: null,
+        usage: usage(),
       } as CommandBody);
     else if (way < 0.9) may({ ...worker.claimed('task_release', claim), reason: null } as CommandBody);
     else may({ type: 'claim_undelivered', assignmentId: claim.assignmentId, leaseToken: claim.leaseToken });
@@ -124,6 +128,7 @@ function walk(seed: number, steps: number): SwarmUnderTest {
           deadlineMs: pick([null, 30_000, 500_000]),
           failureThreshold: pick([null, 0, 0.5]),
           consensusRequired: draw() < 0.2,
+          budget: draw() < 0.2 ? { maxTokens: pick([null, 5, 20]), maxCostUsd: 0.5 } : null,
         }),
         ...(draw() < 0.3 && { requestId: `r${Math.floor(draw() * 20)}` }),
         ...(draw() < 0.3 && workers.length > 0 && { from: pick(workers).agentId }),
@@ -132,12 +137,13 @@ function walk(seed: number, steps: number): SwarmUnderTest {
     () => {
       const held = pick(claims);
       if (held !== undefined)
-        may({ ...held.worker.claimed('task_update', held.claim), progress: draw(), usage: null } as CommandBody);
+        may({ ...held.worker.claimed('task_update', held.claim), progress: draw(), usage: usage() } as CommandBody);
     },
     () => {
       const worker = pick(workers);
       if (worker !== undefined && draw() < 0.5) may({ type: 'worker_lost', actor: worker.actor, reason: 'lost' });
-      else if (worker !== undefined && draw() < 0.2) may({ type: 'agent_stop', agentId: worker.agentId, reason: null });
+      else if (worker !== undefined && draw() < 0.2)
+        may({ type: 'agent_stop', agentId: worker.agentId, reason: null, drain: draw() < 0.6 });
       else if (worker !== undefined && draw() < 0.2)
         may({ type: 'worker_failed', agentId: worker.agentId, restarts: 0, reason: 'died' });
     },
@@ -190,6 +196,13 @@ function walk(seed: number, steps: number): SwarmUnderTest {
     () => {
       if (draw() < 0.05) may({ type: 'recover' });
     },
+    () => {
+      if (swarm.state.swarm!.paused !== null) may({ type: 'swarm_resume' });
+      else if (draw() < 0.2) may({ type: 'swarm_pause', reason: null });
+    },
+    () => {
+      for (const task of swarm.state.tasks.values()) may({ type: 'task_status', taskId: task.id });
+    },
   ];
   for (let step = 0; step < steps; step += 1) pick(moves)();
   return swarm;
@@ -228,6 +241,7 @@ test('random swarms keep the invariants, replay, and end every task once nothing
       for (const agent of [...swarm.state.agents.values()])
         swarm.execute({ type: 'agent_stop', agentId: agent.id, reason: null });
       swarm.waiting.clear();
+      swarm.execute({ type: 'swarm_resume' });
       const able = Array.from({ length: 8 }, () => swarm.join({ capabilities: ['a', 'b', 'c'], maxConcurrent: 100 }));
       for (let round = 0; round < 200 && swarm.state.indexes.liveTasks > 0; round += 1) {
         for (const worker of able)

@@ -11,7 +11,7 @@ import { isRefusal, type Refusal } from '../../src/core/refusal.ts';
 import type { Effect, World } from '../../src/core/rule.ts';
 import { snapshot } from '../../src/core/snapshot.ts';
 import type { Payload, State, Topology } from '../../src/core/state.ts';
-import { assertInvariants } from './invariants.ts';
+import { assertHandedOut, assertInvariants } from './invariants.ts';
 
 export const epoch = Date.UTC(2026, 0, 1);
 
@@ -80,6 +80,7 @@ export class SwarmUnderTest {
     if (!isRefusal(outcome)) {
       this.events.push(...outcome.events);
       this.effects.push(...outcome.effects);
+      assertHandedOut(this.state, outcome.events);
     }
     assertInvariants(this.state);
     return outcome;
@@ -266,6 +267,7 @@ export function taskRequest(task: Partial<TaskRequest>): TaskRequest {
     retry: { kind: 'exponential_backoff', maxAttempts: 3, initialMs: 100, maxMs: 30_000 },
     timeoutMs: 300_000,
     deadlineMs: 86_400_000,
+    budget: null,
     ...task,
   };
 }

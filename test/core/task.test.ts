@@ -25,7 +25,10 @@ describe('a task', () => {
     const { taskId } = swarm.orchestrate({ requiredCapabilities: ['security'] });
     assert.match(swarm.task(taskId).phases[0].waitingFor, /no agent/);
     swarm.join({ capabilities: ['code'] });
-    assert.equal(swarm.task(taskId).phases[0].waitingFor, 'no agent has capability security');
+    assert.equal(
+      swarm.task(taskId).phases[0].waitingFor,
+      'no agent has capability security: spawn one with agent_spawn, or join with swarm_join',
+    );
     const worker = swarm.join({ capabilities: ['security'] });
     assert.equal(worker.next().taskId, taskId);
   });
