@@ -53,7 +53,7 @@ test('the graph of a task is drawn while it runs and when it has ended, and can 
     '✔ │ │ a{1,2,4,5} ×4  succeeded',
     '✔ │ │ b{1,2,4,5} ×4  succeeded',
     '│ ✔ │ a3             succeeded',
-    '│ ○ │ b3             queued     no agent has capability rare',
+    '│ ○ │ b3             queued     no agent has capability rare: spawn one with agent_spawn, or join with swarm_join',
     '├─╯ │',
     '·   │ join           waiting    waits for b3',
     '│   ✔ side           succeeded  2 of 2 assignments succeeded',
