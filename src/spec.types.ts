@@ -80,7 +80,7 @@ export type Paused = {
  */
 export type TaskId = string;
 /**
- * orchestrating: accepted, nothing claimed yet. running: something was claimed. waiting: for a human (not in this version). completed, failed, cancelled: ended.
+ * orchestrating: accepted, nothing claimed yet. running: something was claimed. waiting: for a person, who decides with task_decide. completed, failed, cancelled: ended.
  */
 export type TaskState = 'orchestrating' | 'running' | 'waiting' | 'completed' | 'failed' | 'cancelled';
 /**
@@ -1298,6 +1298,14 @@ export interface PhaseState {
     progress?: unknown;
     lastError?: AttemptError;
     usage?: UsageOut;
+    /**
+     * 2: of the vote that was taken anew.
+     */
+    round?: number;
+    /**
+     * Of a judge: the assignments that it chose among, in the order in which it saw them.
+     */
+    judges?: string[];
   }[];
   /**
    * A person is to choose: task_decide.
@@ -1886,6 +1894,14 @@ export interface AttemptResult {
    * From its last claim to its end; null while it has not ended.
    */
   durationMs: number | null;
+  /**
+   * 2: of the vote that was taken anew.
+   */
+  round?: number;
+  /**
+   * Of a judge: the assignments that it chose among, in the order in which it saw them.
+   */
+  judges?: string[];
 }
 export interface TaskStatusArguments {
   taskId?: TaskId;

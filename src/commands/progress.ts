@@ -18,8 +18,14 @@ type Vote = NonNullable<NonNullable<TaskWaitResult['consensus']>>;
 
 function describeVote({ phase, reached, share, required, planned, decidedBy }: Vote): string {
   const by = decidedBy === null ? '' : `, decided by ${decidedBy}`;
-  const counted = share === null ? '' : `, share ${share.toFixed(2)}, ${required} of ${planned} needed`;
+  const counted = share === null ? '' : `, share ${share.toFixed(2)}${needed(required, planned, decidedBy)}`;
   return `vote of ${phase}: ${reached ? 'reached' : 'not reached'}${counted}${by}`;
+}
+
+/** Votes of those planned. A weight, or a lead, is told by what decided. */
+function needed(required: number | null, planned: number, decidedBy: string | null): string {
+  const isCount = decidedBy !== 'weighted_vote' && decidedBy !== 'ahead_by_k';
+  return required !== null && isCount ? `, ${required} of ${planned} needed` : '';
 }
 
 export class Progress {

@@ -20,7 +20,7 @@ import { heldBy, pendingFor } from './pending.ts';
 import { refuse, isRefusal, type Refusal } from './refusal.ts';
 import { describeReservation, reservationsOf } from './reservation.ts';
 import { happened, iso, type Decision, type Effect, type Rule, type World } from './rule.ts';
-import { afterArrival, afterEnd } from './succession.ts';
+import { afterArrival, afterEnd, placeJudges } from './succession.ts';
 import { leaderOf } from './topology.ts';
 import { measuredType, type Agent, type State } from './state.ts';
 
@@ -319,7 +319,12 @@ function close(
       ...(agent.runtime === 'command' ? [{ kind: 'stop_worker' as const, agentId: agent.id }] : []),
     ],
     // First of all: what is placed anew has to find everybody in their places.
-    then: [...afterEnd(state, agent, `${end.status}: ${end.reason}`), ...left.then, { type: 'forget_excess' }],
+    then: [
+      ...afterEnd(state, agent, `${end.status}: ${end.reason}`),
+      ...left.then,
+      ...placeJudges(state),
+      { type: 'forget_excess' },
+    ],
     reply: (after) => ({
       agentId: agent.id,
       swarmId: after.swarm!.id,

@@ -3,8 +3,7 @@
  */
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
-import jsonpointer from 'jsonpointer';
-import type { Json } from './json.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
 import type { Ballot } from './state.ts';
 
 /** The package's types describe an ES module, which it is not. */
@@ -28,17 +27,21 @@ export function ballotOf(result: Json, vote: Json | undefined, voteKey: string |
   return { key: ballotKey(result), source: typeof result === 'string' ? 'text' : 'json' };
 }
 
+/** What a JSON pointer (RFC 6901) points to: only what was in the JSON, and nothing that objects have by nature. */
 function at(value: Json, pointer: string): Json | undefined {
-  return typeof value === 'object' && value !== null ? jsonpointer.get(value as object, pointer) : undefined;
+  let found: Json | undefined = value;
+  for (const step of pointer.split('/').slice(1)) {
+    const name = step.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (typeof found !== 'object' || found === null || !Object.hasOwn(found, name)) return undefined;
+    if (Array.isArray(found) && name === 'length') return undefined;
+    found = (found as JsonObject)[name];
+  }
+  return found;
 }
 
 /** A part of a result, null where there is nothing; worked out when the reply is written and all of it is there. */
 export function partOf(result: unknown, pointer: string): { toJSON(): Json } {
   return { toJSON: () => at(JSON.parse(JSON.stringify(result)) as Json, pointer) ?? null };
-}
-
-function isObject(value: Json): value is { readonly [key: string]: Json } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function ballotKey(value: Json): string {

@@ -112,6 +112,8 @@ export type CommandBody =
       readonly type: 'task_decide';
       readonly taskId: string;
       readonly phase: string | null;
+      /** An agent of the swarm, as which the connection acts. */
+      readonly from?: string;
       /** An assignment whose result is to be the phase's; null: none is good enough. */
       readonly choice: string | null;
       readonly reason: string | null;

@@ -7,10 +7,12 @@
  */
 import { overBudget } from './budget.ts';
 import { requirementsOf, type AgentEntry, type Lane, type Profile, type Requirements, type Standing } from './index.ts';
-import { mayNeedJudge } from './judging.ts';
+import { authorsOf } from './judging.ts';
 import { mayTake } from './lease.ts';
 import { iso } from './rule.ts';
 import type { Assignment, Phase, State, Task } from './state.ts';
+import { validatorsFor } from './topology.ts';
+import { votersOf } from './vote.ts';
 
 /** null: the phase waits for nothing. */
 export function whyWaiting(state: State, task: Task, phase: Phase, now: number): string | null {
@@ -64,7 +66,7 @@ function whyQueued(state: State, phase: Phase, assignment: Assignment, now: numb
   const able = standing.busy + standing.silent + standing.free;
   if (able === 0) return whyNobodyNow(standing);
   const barred = barredFrom(state, phase, assignment, lane);
-  if (barred.size === able) return whyBarred(phase, assignment, able);
+  if (barred.size === able) return whyBarred(state, phase, assignment, able);
   const barredIdle = [...barred].filter((entry) => entry.standing !== 'busy').length;
   if (standing.silent + standing.free > barredIdle) {
     return 'the capable agents that are free are not asking for work: they have to call task_next';
@@ -100,15 +102,13 @@ function countStanding(lane: Lane): Record<Standing, number> {
   return sum;
 }
 
-/** Those who could do it, but may not: they have had a copy of it, are authors of what is judged, or are kept to judge. */
+/** Those who could do it, but may not: they have had a copy of it, or may not judge it. */
 function barredFrom(state: State, phase: Phase, assignment: Assignment, lane: Lane): Set<AgentEntry> {
-  const isOf = (entry: AgentEntry): boolean => entry.profile !== null && lane.profiles.has(entry.profile);
-  // Who is kept to judge is not known from the phase; of others only those who have had a copy come into question.
-  const suspects = mayNeedJudge(phase)
-    ? [...lane.profiles].flatMap(({ agents }) => [...agents])
-    : holdersOf(state, phase);
+  const suspects =
+    assignment.judges === undefined ? holdersOf(state, phase) : [...lane.profiles].flatMap(({ agents }) => [...agents]);
+  const isOfLane = ({ profile }: AgentEntry): boolean => profile !== null && lane.profiles.has(profile);
   return new Set(
-    suspects.filter((entry) => isOf(entry) && isAble(entry) && !mayTake(state, entry.agent, phase, assignment)),
+    suspects.filter((entry) => isOfLane(entry) && isAble(entry) && !mayTake(state, entry.agent, phase, assignment)),
   );
 }
 
@@ -123,14 +123,16 @@ function isAble({ standing }: AgentEntry): boolean {
   return standing === 'busy' || standing === 'silent' || standing === 'free';
 }
 
-function whyBarred(phase: Phase, { judges }: Assignment, able: number): string {
+function whyBarred(state: State, phase: Phase, { judges }: Assignment, able: number): string {
   const remedy = 'spawn another, or let another join';
   if (judges !== undefined) {
-    return `needs a judge: an agent that is no author of what is judged, and that may validate it: ${remedy}`;
+    const named = validatorsFor(state, authorsOf(phase)).slice(0, 3);
+    return named.length === 0
+      ? `needs a judge: an agent that is no author of what is judged: ${remedy}`
+      : `needs a judge: agent ${named.map(({ id }) => id).join(', ')}, which may validate it, takes no work now`;
   }
   const there = able === 1 ? 'there is one' : `there are ${able}`;
-  const kept = mayNeedJudge(phase) ? ', or is kept to judge' : '';
-  return `needs ${phase.parallelism} distinct capable agents; ${there}, and ${able === 1 ? 'it has' : 'each has'} an assignment of this phase${kept}: ${remedy}`;
+  return `needs ${votersOf(phase).length} distinct capable agents; ${there}, and ${able === 1 ? 'it has' : 'each has'} an assignment of this phase: ${remedy}`;
 }
 
 /** Busy agents that are looked at for when the first of them will be done. */

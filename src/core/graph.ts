@@ -19,7 +19,9 @@ export function refuseGraph(
     return refuse('invalid_graph', `phases has ${phases.length} entries; the most is ${phasesMax}`, { phasesMax });
   }
   const byName = new Map<string, PhaseRequest>();
-  const succeeded = new Set(earlier.filter(({ status }) => status === 'succeeded').map(({ name }) => name));
+  const succeeded = new Set(
+    earlier.filter(({ status, plans }) => status === 'succeeded' && plans !== true).map(({ name }) => name),
+  );
   for (const phase of phases) {
     if (byName.has(phase.name) || earlier.some(({ name }) => name === phase.name)) {
       return refuse('invalid_graph', `phase name ${phase.name} is used twice: names must differ`, {

@@ -57,6 +57,8 @@ export interface Indexes {
   readonly profilesWith: Map<string, number>;
   /** What waits for a claim, offered or not. */
   readonly queued: Map<string, Queued>;
+  /** Those of them that are for judges. */
+  readonly queuedJudges: Set<string>;
   readonly taskBySeq: Map<number, Task>;
   /** In how many inboxes a blob is: that of a broadcast goes with the last of them. */
   readonly inboxBlobs: Map<string, number>;
@@ -165,6 +167,7 @@ export function createIndexes(): Indexes {
     profilesOfType: new Map(),
     profilesWith: new Map(),
     queued: new Map(),
+    queuedJudges: new Set(),
     taskBySeq: new Map(),
     inboxBlobs: new Map(),
     reservedGlobsOf: new Map(),
@@ -606,9 +609,11 @@ function refreshQueued(state: State, task: Task, phase: Phase, assignment: Assig
     const added: Queued = { lane, task, phase, assignment, rank, order: orderIn(task, phase, assignment), slot: -1 };
     indexes.queued.set(assignment.id, added);
     lane.queue.push(added);
+    if (assignment.judges !== undefined) indexes.queuedJudges.add(assignment.id);
   } else if (!wanted && queued !== undefined) {
     queued.lane.queue.remove(queued);
     indexes.queued.delete(assignment.id);
+    indexes.queuedJudges.delete(assignment.id);
     if (queued.lane.queue.size === 0 && indexes.lanes.size > idleMax) dropLane(state, queued.lane);
   }
 }

@@ -5,7 +5,7 @@
  * opposite one, and has to choose the same both times: one that prefers a place is found out.
  */
 import type { Event } from './event.ts';
-import type { Json } from './json.ts';
+import { isObject, type Json } from './json.ts';
 import { refuse, type Refusal } from './refusal.ts';
 import { happened, type Show, type World } from './rule.ts';
 import type { Agent, Assignment, Phase, State, Task } from './state.ts';
@@ -25,14 +25,30 @@ export function askJudge(task: Task, phase: Phase, candidates: readonly string[]
   });
 }
 
-/** Nobody judges what is their own; who else may is a matter of the topology. */
-export function mayJudge(state: State, agent: Agent, { assignments, judging }: Phase): boolean {
-  const [candidates] = judging!.orders;
-  const authors = new Set<string>();
-  for (const { id, work } of assignments) {
-    if (candidates.includes(id) && 'agentId' in work && work.agentId !== null) authors.add(work.agentId);
+/**
+ * Nobody judges what they have had a part in; who else may is a matter of the topology. Both orders are for the same
+ * agent: another one takes the second of them only when the first judge is gone, or does not take it.
+ */
+export function mayJudge(state: State, agent: Agent, phase: Phase, { id }: Assignment): boolean {
+  for (const { id: other, judges, work } of phase.assignments) {
+    if (judges === undefined || other === id || !('agentId' in work) || work.status === 'failed') continue;
+    if (work.agentId !== null && work.agentId !== agent.id && isToBeExpected(state, work.agentId)) return false;
   }
-  return mayValidate(state, agent, authors);
+  return mayValidate(state, agent, authorsOf(phase));
+}
+
+/** Of all that may be chosen, and of what says the same. */
+export function authorsOf({ assignments }: Phase): ReadonlySet<string> {
+  const authors = new Set<string>();
+  for (const { judges, work } of assignments) {
+    if (judges === undefined && work.status === 'succeeded') authors.add(work.agentId);
+  }
+  return authors;
+}
+
+function isToBeExpected({ indexes }: State, agentId: string): boolean {
+  const entry = indexes.agents.get(agentId);
+  return entry?.live === true && entry.agent.attentive && entry.agent.draining === null;
 }
 
 export function mayNeedJudge({ rules }: Phase): boolean {
@@ -77,8 +93,4 @@ export function choiceOf(phase: Phase, { judges }: Assignment, result: Json, vot
 function letter(index: number): string {
   const round = Math.floor(index / 26);
   return `${String.fromCharCode(65 + (index % 26))}${round === 0 ? '' : round}`;
-}
-
-function isObject(value: Json): value is { readonly [key: string]: Json } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

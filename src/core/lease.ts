@@ -24,6 +24,7 @@ import { happened, iso, type Decision, type Effect, type Rule, type Show, type W
 import {
   assignmentStatus,
   hasEnded,
+  roleOf,
   type Agent,
   type Assignment,
   type AttemptError,
@@ -33,11 +34,10 @@ import {
   type Task,
   type Usage,
 } from './state.ts';
-import { roleOf } from './plan.ts';
 import { partOf } from './ballot.ts';
 import { plannersInput, plannersTask } from './planner.ts';
 import { judgesInput, judgesTask, mayJudge, mayNeedJudge } from './judging.ts';
-import { isKeptForJudging, successorOf } from './topology.ts';
+import { isNamedToJudge, successorOf } from './topology.ts';
 import { votersOf, winningResult } from './vote.ts';
 import { weightIn } from './weight.ts';
 
@@ -48,8 +48,7 @@ const candidatesMax = 64;
 
 /**
  * Offers a queued assignment to the next one in a ring, else to the best free agent: one that waits for work if there is
- * one, and preferably one that has not failed at it; a judge's to a validator if there is one. Without any it stays queued
- * for whoever asks first.
+ * one, and preferably one that has not failed at it. Without any it stays queued for whoever asks first.
  */
 export const place: Rule<'place'> = (state, { assignmentId }, world) => {
   const queued = state.indexes.queued.get(assignmentId);
@@ -57,11 +56,13 @@ export const place: Rule<'place'> = (state, { assignmentId }, world) => {
   const { phase, assignment } = queued;
   const may = (agent: Agent): boolean => mayTake(state, agent, phase, assignment);
   const isNew = (agent: Agent): boolean => may(agent) && !assignment.triedBy.includes(agent.id);
-  const isValidator = (agent: Agent): boolean => agent.type === 'validator' && isNew(agent);
+  const isPreferred = preference(state, phase, assignment);
   const next = nextInRing(state, queued);
   const agent =
     (next !== undefined && isNew(next) ? next : undefined) ??
-    (assignment.judges === undefined ? undefined : bestFor(state, queued, isValidator, world)) ??
+    (isPreferred === null
+      ? undefined
+      : bestFor(state, queued, (candidate) => isPreferred(candidate) && isNew(candidate), world)) ??
     bestFor(state, queued, isNew, world) ??
     (assignment.triedBy.length === 0 ? undefined : bestFor(state, queued, may, world));
   if (agent === undefined) return {};
@@ -71,6 +72,12 @@ export const place: Rule<'place'> = (state, { assignmentId }, world) => {
     effects: [{ kind: 'wake', key: `work:${agent.id}` }],
   };
 };
+
+/** A judge is a validator if there is one; who would have to judge does not compete if others can. null: all are equal. */
+function preference(state: State, phase: Phase, { judges }: Assignment): ((agent: Agent) => boolean) | null {
+  if (judges !== undefined) return (agent) => agent.type === 'validator';
+  return mayNeedJudge(phase) ? (agent) => !isNamedToJudge(state, agent) : null;
+}
 
 /** In a ring, output goes to the next one: that of who did the last dependency, if it is free and can go on with it. */
 function nextInRing(state: State, queued: Queued): Agent | undefined {
@@ -86,10 +93,9 @@ function nextInRing(state: State, queued: Queued): Agent | undefined {
   return undefined;
 }
 
-/** Copies are for distinct agents: whoever has, or has done, one of them takes no other. Who judges does not compete. */
+/** Copies are for distinct agents: whoever has, or has done, one of them takes no other. */
 export function mayTake(state: State, agent: Agent, phase: Phase, assignment: Assignment): boolean {
-  if (assignment.judges !== undefined) return mayJudge(state, agent, phase);
-  if (mayNeedJudge(phase) && isKeptForJudging(state, agent)) return false;
+  if (assignment.judges !== undefined) return mayJudge(state, agent, phase, assignment);
   if (phase.items !== undefined || votersOf(phase).length === 1) return true;
   return votersOf(phase).every(({ work }) => !('agentId' in work) || work.agentId !== agent.id);
 }
@@ -196,7 +202,11 @@ function takeable(state: State, agent: Agent, world: World): Queued | undefined 
   if (isPaused(state) || agent.draining !== null || entry.work.size >= agent.maxConcurrent) return undefined;
   return bestQueuedFor(state, agent, ({ phase, assignment }) => {
     const { work } = assignment;
-    if (work.status === 'offered' && world.isWaiting(work.agentId)) return false;
+    if (work.status === 'offered') {
+      if (world.isWaiting(work.agentId)) return false;
+      // Who would have to judge it leaves it to others, as long as there are any.
+      if (assignment.judges === undefined && mayNeedJudge(phase) && isNamedToJudge(state, agent)) return false;
+    }
     return mayTake(state, agent, phase, assignment);
   });
 }

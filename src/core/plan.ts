@@ -8,10 +8,11 @@
 import type { PhaseRequest, TaskRequest } from './command.ts';
 import type { PhasePlan } from './event.ts';
 import { refuseGraph } from './graph.ts';
-import { firstPlanning, planningPhase } from './planner.ts';
+import type { Json } from './json.ts';
 import { refuse, type Refusal } from './refusal.ts';
 import type { World } from './rule.ts';
-import type { Agent, Aggregation, PhaseDefaults, State, Strategy, Task, VoteRules } from './state.ts';
+import type { Aggregation, ConflictResolution, State, Strategy, Task, VoteRules } from './state.ts';
+import { refuseContradiction, refuseUnheeded, refuseWithoutCopies, type PhaseSettings } from './settings.ts';
 import { countsBallots } from './vote.ts';
 
 export interface Plan {
@@ -28,7 +29,6 @@ const defaultLead = 2;
 
 export function planTask(state: State, request: TaskRequest, world: World): Plan | Refusal {
   const strategy = request.strategy ?? state.swarm!.strategy;
-  if (request.planned) return leaveToAgent(strategy, request);
   if (request.phases !== null) {
     const faulty = refuseGraph(state, request.phases);
     if (faulty !== null) return faulty;
@@ -37,76 +37,17 @@ export function planTask(state: State, request: TaskRequest, world: World): Plan
   if (phases.length > state.limits.phasesMax) {
     return refuse('invalid_graph', `${phases.length} passes are asked for; the most is ${state.limits.phasesMax}`);
   }
-  const planned = phases.map((phase) => planPhase(state, request, phase, world));
+  const planned = phases.map((phase) => planPhase(state, request, phase));
   return (
-    refuseItems(request, resolvedStrategy) ??
-    refuseUnheeded(request, planned) ?? { strategy, resolvedStrategy, strategyReason, phases: planned }
+    refuseContradiction(request) ??
+    refuseWithoutCopies(request, resolvedStrategy) ??
+    refuseUnheeded(request, planned) ?? {
+      strategy,
+      resolvedStrategy,
+      strategyReason,
+      phases: planned.map((plan, index) => keepValues(plan, phases[index]!, request.items, world)),
+    }
   );
-}
-
-/** What the phases are to be is seen when they are planned. */
-function leaveToAgent(strategy: Strategy, request: TaskRequest): Plan | Refusal {
-  const given = (['phases', 'items', 'strategy'] as const).find((name) => request[name] !== null);
-  if (given !== undefined) return unheeded(given, 'a task without plan: an agent plans this one');
-  return {
-    strategy,
-    resolvedStrategy: 'planned_by_agent',
-    strategyReason: 'asked for',
-    phases: [planningPhase(firstPlanning, request.timeoutMs)],
-  };
-}
-
-function unheeded(setting: string, needs: string): Refusal {
-  return refuse('invalid_arguments', `${setting} has no effect on this task: it needs ${needs}`, { setting });
-}
-
-/** Each item is one unit of work, which needs no copies and no vote. */
-function refuseItems(request: TaskRequest, resolvedStrategy: Task['resolvedStrategy']): Refusal | null {
-  if (request.items === null) return null;
-  if (resolvedStrategy !== 'balanced') return unheeded('items', 'the strategy balanced, or adaptive without phases');
-  const copies = 'copies of the same work instead of items';
-  if (request.consensusRequired) return unheeded('consensusRequired', copies);
-  if (request.parallelism !== null) return unheeded('parallelism', copies);
-  return request.aggregation === null || request.aggregation === 'all'
-    ? null
-    : unheeded(`resultAggregation ${request.aggregation}`, copies);
-}
-
-type Settings = PhaseDefaults & Pick<TaskRequest, 'items'>;
-
-/** A setting that no phase would heed is refused, with what it needs. */
-export function refuseUnheeded(request: Settings, phases: readonly PhasePlan[]): Refusal | null {
-  const voting = phases.filter((phase) => countsBallots(phase.rules));
-  const samples = phases.some((phase) => phase.rules.aggregation === 'ahead_by_k');
-  if (request.consensusRequired && !voting.some((phase) => phase.rules.consensusRequired)) {
-    return unheeded('consensusRequired', 'resultAggregation majority_vote or weighted_vote and a parallelism above 1');
-  }
-  if (request.consensusThreshold !== null && !request.consensusRequired) {
-    return unheeded('consensusThreshold', 'consensusRequired');
-  }
-  if (request.voteKey !== null && voting.length === 0)
-    return unheeded('voteKey', 'a vote: resultAggregation majority_vote');
-  const weighted = voting.some((phase) => phase.rules.aggregation === 'weighted_vote');
-  if (request.votingMechanism === 'weighted' && !weighted) {
-    return unheeded('votingMechanism weighted', 'resultAggregation majority_vote and a parallelism above 1');
-  }
-  if (request.votingMechanism === 'equal' && weighted) {
-    return unheeded('votingMechanism equal', 'resultAggregation majority_vote instead of weighted_vote');
-  }
-  if (request.conflictResolution !== null && request.conflictResolution !== 'fail') {
-    const resolvable = phases.some((phase) => phase.rules.conflictResolution !== undefined);
-    if (!resolvable) return unheeded('conflictResolution', 'a vote, or resultAggregation best');
-  }
-  if ((request.lead !== null || request.maxVotes !== null) && !samples) {
-    return unheeded(request.lead !== null ? 'aheadBy' : 'maxVotes', 'resultAggregation ahead_by_k');
-  }
-  if (request.lead !== null && request.maxVotes !== null && request.maxVotes < request.lead) {
-    return refuse(
-      'invalid_arguments',
-      `maxVotes ${request.maxVotes} is below aheadBy ${request.lead}: no ballot could ever lead by that much`,
-    );
-  }
-  return null;
 }
 
 type Resolved = Pick<Plan, 'resolvedStrategy' | 'strategyReason'> & { readonly phases: readonly PhaseRequest[] };
@@ -128,13 +69,16 @@ function resolve(strategy: Strategy, request: TaskRequest): Resolved {
 }
 
 function adapt(request: TaskRequest): Resolved {
-  const { parallelism, consensusRequired, items } = request;
+  const { parallelism, consensusRequired, items, aggregation } = request;
   if (items !== null) return balanced(request, 'adaptive: items were given');
   if (consensusRequired)
     return whole('parallel', parallelism ?? defaultVoters, 'adaptive: consensus needs several agents');
-  if (request.aggregation === 'ahead_by_k') return whole('parallel', 1, 'adaptive: votes are sampled');
+  if (aggregation === 'ahead_by_k') return whole('parallel', 1, 'adaptive: votes are sampled');
   if (parallelism !== null && parallelism > 1) {
     return whole('parallel', parallelism, `adaptive: parallelism ${parallelism} was asked for`);
+  }
+  if (parallelism === null && aggregation !== null && aggregation !== 'all' && aggregation !== 'first') {
+    return whole('parallel', defaultVoters, `adaptive: ${aggregation} needs several agents`);
   }
   return whole('single', 1, 'adaptive: one agent, and another only when it fails');
 }
@@ -187,11 +131,14 @@ const blank: PhaseRequest = {
   select: null,
 };
 
-export function planPhase(state: State, task: Settings, phase: PhaseRequest, world: World): PhasePlan {
+/** A phase without the values that come with it. */
+export type Outline = Omit<PhasePlan, 'input' | 'items'>;
+
+export function planPhase(state: State, task: PhaseSettings, phase: PhaseRequest): Outline {
   const samples = (phase.aggregation ?? task.aggregation) === 'ahead_by_k';
   // Sampling begins with as many as could decide if they all agreed.
   const parallelism = samples ? (task.lead ?? defaultLead) : (phase.parallelism ?? task.parallelism ?? 1);
-  const planned: PhasePlan = {
+  const planned: Outline = {
     name: phase.name,
     description: phase.description,
     dependencies: phase.dependencies,
@@ -200,14 +147,22 @@ export function planPhase(state: State, task: Settings, phase: PhaseRequest, wor
     parallelism,
     rules: voteRules(state, task, phase.aggregation, parallelism),
     timeoutMs: phase.timeoutMs ?? task.timeoutMs,
-    input: phase.input === undefined ? null : world.keep(phase.input),
   };
-  if (task.items !== null) Object.assign(planned, { items: task.items.map((item) => world.keep(item)) });
-  if (phase.select !== null) Object.assign(planned, { select: phase.select });
-  return planned;
+  return phase.select === null ? planned : Object.assign(planned, { select: phase.select });
 }
 
-function voteRules(state: State, task: Settings, asked: Aggregation | null, parallelism: number): VoteRules {
+/** Once it is certain that the task is accepted: a value that is kept is never given up again. */
+export function keepValues(
+  plan: Outline,
+  { input }: PhaseRequest,
+  items: readonly Json[] | null,
+  world: World,
+): PhasePlan {
+  const kept = Object.assign(plan, { input: input === undefined ? null : world.keep(input) });
+  return items === null ? kept : Object.assign(kept, { items: items.map((item) => world.keep(item)) });
+}
+
+function voteRules(state: State, task: PhaseSettings, asked: Aggregation | null, parallelism: number): VoteRules {
   const several = parallelism > 1 || asked === 'ahead_by_k' || task.aggregation === 'ahead_by_k';
   const votes = several && task.consensusRequired;
   const planned =
@@ -225,13 +180,13 @@ function voteRules(state: State, task: Settings, asked: Aggregation | null, para
   const lead = task.lead ?? defaultLead;
   if (aggregation === 'ahead_by_k') Object.assign(rules, { lead, maxVotes: task.maxVotes ?? 2 * lead + 1 });
   const resolution = task.conflictResolution;
-  const mayConflict = countsBallots(rules) || aggregation === 'best';
-  if (resolution !== null && resolution !== 'fail' && mayConflict)
+  if (resolution !== null && resolution !== 'fail' && isResolvedBy(rules, resolution)) {
     Object.assign(rules, { conflictResolution: resolution });
+  }
   return rules;
 }
 
-/** The part that an agent plays, by its type. */
-export function roleOf(agent: Agent): 'coordinator' | 'validator' | 'worker' {
-  return agent.type === 'coordinator' || agent.type === 'validator' ? agent.type : 'worker';
+/** Where a judge has been asked already, asking once more, or voting, changes nothing. */
+function isResolvedBy(rules: VoteRules, resolution: ConflictResolution): boolean {
+  return countsBallots(rules) || (rules.aggregation === 'best' && resolution !== 'judge' && resolution !== 'rerun');
 }

@@ -8,20 +8,21 @@
 import type { PhaseRequest, TaskRequest } from './command.ts';
 import type { PhasePlan } from './event.ts';
 import { depthOf, refuseGraph } from './graph.ts';
-import { planPhase, refuseUnheeded } from './plan.ts';
+import { keepValues, planPhase, type Plan } from './plan.ts';
 import { refuse, type Refusal } from './refusal.ts';
+import { refuseContradiction, refuseUnheeded, unheeded } from './settings.ts';
 import type { Show, World } from './rule.ts';
 import type { Phase, PhaseDefaults, State, Task } from './state.ts';
 import { winningResult } from './vote.ts';
 
-export const firstPlanning = 'plan';
+const firstPlanning = 'plan';
 const secondPlanning = 'replan';
 
 /** Comes before the description of the task that is to be planned. */
 export const plannersTask =
-  'Plan the task below; do not do it. Answer with {"phases": [{"name": "...", "description": "...", "dependencies": ["..."], "requiredCapabilities": ["..."]}]}: a graph of phases, each of which another agent carries out with the results of its dependencies. The input holds the capabilities that agents of the swarm have and, after a failure, what has become of the phases so far: new phases have new names, and may depend on those that have succeeded.';
+  'Plan the task below; do not do it. Answer with {"phases": [{"name": "...", "description": "...", "dependencies": ["..."], "requiredCapabilities": ["..."]}]}: a graph of phases, each of which another agent carries out with the results of its dependencies. The input holds the capabilities that agents of the swarm have, the settings of the task that hold for all phases and, after a failure, what has become of the phases so far: new phases have new names, and may depend on those that have succeeded.';
 
-export function planningPhase(name: string, timeoutMs: number): PhasePlan {
+function planningPhase(name: string, timeoutMs: number): PhasePlan {
   return {
     name,
     description: null,
@@ -40,6 +41,20 @@ export function planningPhase(name: string, timeoutMs: number): PhasePlan {
     input: null,
     plans: true,
   };
+}
+
+/** A task that an agent is to plan. What its phases are to be is seen when they are planned. */
+export function leaveToAgent(state: State, request: TaskRequest): Plan | Refusal {
+  const given = (['phases', 'items', 'strategy'] as const).find((name) => request[name] !== null);
+  if (given !== undefined) return unheeded(given, 'a task without plan: an agent plans this one');
+  return (
+    refuseContradiction(request) ?? {
+      strategy: state.swarm!.strategy,
+      resolvedStrategy: 'planned_by_agent',
+      strategyReason: 'asked for',
+      phases: [planningPhase(firstPlanning, request.timeoutMs)],
+    }
+  );
 }
 
 /** What the task says for all its phases, to be kept until they are planned. */
@@ -85,6 +100,7 @@ export function plannersInput(state: State, task: Task, show: Show): object {
   return {
     ...(task.input !== null && { input: show(task.input) }),
     capabilities: [...capabilities].sort(),
+    settings: settingsOf(task),
     ...(soFar.length > 0 && {
       phases: soFar.map((phase) => ({
         name: phase.name,
@@ -115,6 +131,9 @@ export function phasesPlanned(
     );
   if (answer === undefined) return invalid('a planner answers with {"phases": [...]}');
   if ('faulty' in answer) return invalid(answer.faulty);
+  if (answer.some(({ name }) => name === secondPlanning)) {
+    return invalid(`the name ${secondPlanning} is kept for planning once more`);
+  }
   const faulty = refuseGraph(state, answer, task.phases);
   if (faulty !== null) return invalid(faulty.message);
   const { planDepthMax } = state.limits;
@@ -126,8 +145,22 @@ export function phasesPlanned(
   const planned = answer.map((phase) => {
     const isFirst = !phase.dependencies.some((name) => names.has(name));
     const dependencies = isFirst ? [planner.name, ...phase.dependencies] : phase.dependencies;
-    return planPhase(state, settings, { ...phase, dependencies }, world);
+    return planPhase(state, settings, { ...phase, dependencies });
   });
-  const unheeded = refuseUnheeded(settings, planned);
-  return unheeded === null ? planned : invalid(unheeded.message);
+  const unheeded = refuseUnheeded(settings, [...task.phases, ...planned]);
+  if (unheeded !== null) return invalid(unheeded.message);
+  return planned.map((plan, index) => keepValues(plan, answer[index]!, null, world));
+}
+
+/** Those that the phases have to heed, as the task gave them. */
+function settingsOf({ planning }: Task): object {
+  const { requiredCapabilities, timeoutMs: _, aggregation, lead, consensusRequired, ...others } = planning!;
+  const asked = Object.entries(others).filter(([, value]) => value !== null);
+  return {
+    ...Object.fromEntries(asked),
+    ...(requiredCapabilities.length > 0 && { requiredCapabilities }),
+    ...(consensusRequired && { consensusRequired }),
+    ...(aggregation !== null && { resultAggregation: aggregation }),
+    ...(lead !== null && { aheadBy: lead }),
+  };
 }

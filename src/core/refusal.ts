@@ -23,6 +23,7 @@ export const refusalReasons = [
   'task_limit',
   'task_ended',
   'not_asked',
+  'decision_is_human',
   'invalid_graph',
   // leases
   'assignment_not_found',

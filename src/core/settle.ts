@@ -10,13 +10,12 @@ import type { Event, EventBody } from './event.ts';
 import { refuse, type Refusal } from './refusal.ts';
 import { happened, type Decision, type Effect, type Rule, type World } from './rule.ts';
 import type { Agent, Assignment, Outcome, Phase, State, Task } from './state.ts';
-import { hasEnded } from './state.ts';
+import { hasEnded, roleOf } from './state.ts';
 import { askJudge } from './judging.ts';
 import { claimEnded } from './lease.ts';
-import { roleOf } from './plan.ts';
 import { decidingPhases, planningAgain } from './planner.ts';
 import { describeTask, refuseUnknownTask } from './task.ts';
-import { countsBallots, judge, judged, succeededIn, type Verdict } from './vote.ts';
+import { countsBallots, succeededIn, verdictOf, verdictOfJudges, type Verdict } from './vote.ts';
 import { matchOf, weightIn } from './weight.ts';
 
 type PhaseSettled = Extract<EventBody, { type: 'phase_settled' }>;
@@ -29,13 +28,20 @@ export const settlePhase: Rule<'settle_phase'> = (state, command, world) => {
   const task = state.tasks.get(command.taskId)!;
   const phase = phaseOf(task, command.phase)!;
   if (phase.status !== 'running' || phase.asked !== undefined) return {};
-  return conclude(state, task, phase, phase.judging === undefined ? judge(phase) : judged(phase), world);
+  return conclude(state, task, phase, phase.judging === undefined ? verdictOf(phase) : verdictOfJudges(phase), world);
 };
 
 /** A person chooses among the results on which no rule could decide, or rejects them all. */
 export const taskDecide: Rule<'task_decide'> = (state, command, world) => {
   const task = state.tasks.get(command.taskId);
   if (task === undefined) return refuseUnknownTask(state, command.taskId);
+  if (command.from !== undefined) {
+    return refuse(
+      'decision_is_human',
+      `a person decides what agents could not agree on: this connection acts as agent ${command.from}. Decide on one that acts as none`,
+      { taskId: task.id },
+    );
+  }
   const asked = task.phases.filter((phase) => phase.asked !== undefined);
   const phase = command.phase === null ? asked[0] : asked.find(({ name }) => name === command.phase);
   if (phase?.asked === undefined) return refuseUnasked(task, command.phase, asked);
@@ -78,9 +84,9 @@ function conclude(state: State, task: Task, phase: Phase, verdict: Verdict, worl
     case 'open':
       return {};
     case 'succeeded':
-      return settled(task, phase, { status: 'succeeded', reason: null, outcome: verdict.outcome }, world);
+      return succeeded(task, phase, verdict.outcome, world);
     case 'failed':
-      return settled(task, phase, { status: 'failed', reason: verdict.reason, outcome: null }, world);
+      return failed(task, phase, verdict.reason, world);
     case 'sample':
       return enlarge(task, phase, 'assignments_added', verdict.count, world);
     case 'choice':
@@ -88,6 +94,14 @@ function conclude(state: State, task: Task, phase: Phase, verdict: Verdict, worl
     case 'conflict':
       return resolve(state, task, phase, verdict.reason, world);
   }
+}
+
+function succeeded(task: Task, phase: Phase, outcome: Outcome, world: World): Decision {
+  return settled(task, phase, { status: 'succeeded', reason: null, outcome }, world);
+}
+
+function failed(task: Task, phase: Phase, reason: string, world: World): Decision {
+  return settled(task, phase, { status: 'failed', reason, outcome: null }, world);
 }
 
 function enlarge(
@@ -112,37 +126,30 @@ function choose(task: Task, phase: Phase, candidates: readonly string[], world: 
 
 /** Everybody has been heard. */
 function resolve(state: State, task: Task, phase: Phase, reason: string, world: World): Decision {
-  const fail = (): Decision => settled(task, phase, { status: 'failed', reason, outcome: null }, world);
-  const candidates = candidatesOf(phase);
   const { conflictResolution } = phase.rules;
-  if (candidates.length === 0 || conflictResolution === undefined) return fail();
+  const candidates = candidatesOf(phase);
   const ids = candidates.map(({ id }) => id);
+  if (conflictResolution === 'rerun' && (phase.round ?? 1) < roundsMax) {
+    return enlarge(task, phase, 'phase_rerun', phase.parallelism, world);
+  }
+  if (conflictResolution === undefined || conflictResolution === 'rerun' || ids.length === 0) {
+    return failed(task, phase, reason, world);
+  }
   switch (conflictResolution) {
-    case 'expert_priority': {
-      const outcome = { decidedBy: 'expert_priority', winners: [expertOf(state, phase).id] };
-      return settled(task, phase, { status: 'succeeded', reason: null, outcome }, world);
-    }
+    case 'expert_priority':
+      return succeeded(task, phase, { decidedBy: 'expert_priority', winners: [expertOf(state, phase).id] }, world);
     case 'judge':
       // Who could not tell the candidates apart is not asked again; one candidate needs no judge.
-      if (phase.judging !== undefined) return fail();
-      return ids.length > 1
-        ? choose(task, phase, ids, world)
-        : settled(
-            task,
-            phase,
-            { status: 'succeeded', reason: null, outcome: { decidedBy: 'only_candidate', winners: ids } },
-            world,
-          );
+      if (phase.judging !== undefined) return failed(task, phase, reason, world);
+      return ids.length === 1
+        ? succeeded(task, phase, { decidedBy: 'only_candidate', winners: ids }, world)
+        : choose(task, phase, ids, world);
     case 'human':
       return {
         events: [
           happened(world, { type: 'decision_asked', taskId: task.id, phase: phase.name, reason, candidates: ids }),
         ],
-        effects: [{ kind: 'wake', key: `task:${task.id}` }],
       };
-    case 'rerun':
-      if ((phase.round ?? 1) >= roundsMax || phase.judging !== undefined) return fail();
-      return enlarge(task, phase, 'phase_rerun', phase.parallelism, world);
   }
 }
 

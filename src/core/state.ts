@@ -423,3 +423,8 @@ export interface AnsweredRequest {
   readonly at: number;
   readonly answer: { readonly reply: JsonObject } | { readonly claim: string; readonly attempt: number };
 }
+
+/** The part that an agent plays, by its type. */
+export function roleOf(agent: Agent): 'coordinator' | 'validator' | 'worker' {
+  return agent.type === 'coordinator' || agent.type === 'validator' ? agent.type : 'worker';
+}

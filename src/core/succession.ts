@@ -24,14 +24,15 @@ export function afterEnd(state: State, agent: Agent, how: string): Command[] {
     : [];
 }
 
+/** Who may judge has changed with the end of an agent, or of its being expected. */
+export function placeJudges({ indexes }: State): Command[] {
+  return Array.from(indexes.queuedJudges, (assignmentId) => ({ type: 'place', assignmentId }));
+}
+
 export const electHub: Rule<'elect_hub'> = (state, { reason }, world) => {
   const hub = leaderOf(state);
   if (hub === null) return {};
-  return {
-    events: [happened(world, { type: 'hub_elected', agentId: hub.id, reason })],
-    // There may be something for it to judge.
-    effects: [{ kind: 'wake', key: `work:${hub.id}` }],
-  };
+  return { events: [happened(world, { type: 'hub_elected', agentId: hub.id, reason })] };
 };
 
 /**
@@ -50,7 +51,7 @@ export const adoptChildren: Rule<'adopt_children'> = (state, { agentId, reason }
   if (agentIds.length > 0) {
     events.push(happened(world, { type: 'agents_adopted', agentIds, parentId: heir.id, reason }));
   }
-  return { events, effects: [{ kind: 'wake', key: `work:${heir.id}` }] };
+  return { events };
 };
 
 function descendsFrom(state: State, agent: Agent, ancestor: Agent): boolean {

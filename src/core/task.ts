@@ -1,20 +1,32 @@
 /**
  * Rules of a task from acceptance to its one end, and what is told about it.
  *
- *     orchestrating ──first claim──> running ──all phases settled──> completed | failed
- *           └──────── task_cancel, deadline, swarm_destroy ────────> cancelled | failed
+ *     orchestrating ──first claim──> running <──task_decide── waiting (for a person)
+ *           │                           │ └──no rule decides──────^ │
+ *           │                           └──all phases settled───────┴──> completed | failed
+ *           └──── task_cancel, deadline, budget, swarm_destroy ────────> cancelled | failed
  */
 import { refuse, isRefusal, type Refusal } from './refusal.ts';
 import { happened, iso, isoOrNull, type Decision, type Rule, type Show, type World } from './rule.ts';
-import { assignmentStatus, hasEnded, measuredType, type Asked, type Phase, type State, type Task } from './state.ts';
+import {
+  assignmentStatus,
+  hasEnded,
+  measuredType,
+  roleOf,
+  type Asked,
+  type Assignment,
+  type Phase,
+  type State,
+  type Task,
+} from './state.ts';
 import { overBudget, usageOf } from './budget.ts';
 import { whyWaiting } from './explain.ts';
 import { isClaimed } from './index.ts';
-import { planTask, roleOf } from './plan.ts';
-import { decidingPhases, defaultsIn } from './planner.ts';
+import { planTask } from './plan.ts';
+import { decidingPhases, defaultsIn, leaveToAgent } from './planner.ts';
 import { openClaims, placements } from './settle.ts';
 import { mayAssign } from './topology.ts';
-import { countsBallots, describeConsensus, maxFailures, requiredVotes, tally, winningResult } from './vote.ts';
+import { countsBallots, describeConsensus, maxFailures, partIn, requiredVotes, tally, winningResult } from './vote.ts';
 
 export const taskOrchestrate: Rule<'task_orchestrate'> = (state, { task: request, from }, world) => {
   const forbidden = mayAssign(state, from);
@@ -26,7 +38,7 @@ export const taskOrchestrate: Rule<'task_orchestrate'> = (state, { task: request
       { liveTasksMax: state.limits.liveTasksMax },
     );
   }
-  const plan = planTask(state, request, world);
+  const plan = request.planned ? leaveToAgent(state, request) : planTask(state, request, world);
   if (isRefusal(plan)) return plan;
   const taskId = world.id('task');
   const opens = plan.phases.filter((phase) => phase.dependencies.length === 0).map((phase) => phase.name);
@@ -163,7 +175,6 @@ function identify(state: State, task: Task): object {
 }
 
 function describeAccepted(state: State, task: Task, now: number): object {
-  const voting = task.phases.reduce((most, phase) => (phase.parallelism > most.parallelism ? phase : most));
   const assigned = new Map<string, object>();
   for (const phase of task.phases) {
     for (const agentId of agentsOf(phase)) {
@@ -192,23 +203,37 @@ function describeAccepted(state: State, task: Task, now: number): object {
         return waitingFor === null ? planned : { ...planned, waitingFor };
       }),
     },
-    coordination: {
-      consensusThreshold: voting.rules.consensusRequired ? voting.rules.consensusThreshold : null,
-      votingMechanism: !countsBallots(voting.rules)
-        ? null
-        : voting.rules.aggregation === 'weighted_vote'
-          ? 'weighted'
-          : 'equal',
-      conflictResolution: voting.rules.conflictResolution ?? 'fail',
-      requiredVotes: votesToWin(voting),
-      maxFailures: maxFailures(voting.rules, voting.parallelism),
-    },
+    coordination: describeCoordination(state, task),
     estimatedCompletion: estimateCompletion(state, task, now),
   });
 }
 
+/** Of the phase whose results are the hardest to bring together; of one that is still to be planned, what holds for all. */
+function describeCoordination(state: State, { phases, planning }: Task): object {
+  if (planning !== undefined) {
+    const threshold = planning.consensusThreshold ?? state.swarm!.consensusThreshold;
+    return {
+      consensusThreshold: planning.consensusRequired ? threshold : null,
+      votingMechanism: planning.votingMechanism,
+      conflictResolution: planning.conflictResolution ?? 'fail',
+      requiredVotes: null,
+      maxFailures: 0,
+    };
+  }
+  const hardness = ({ rules, parallelism }: Phase): number =>
+    (rules.conflictResolution !== undefined ? 2_000 : countsBallots(rules) ? 1_000 : 0) + parallelism;
+  const { rules, parallelism } = phases.reduce((most, phase) => (hardness(phase) > hardness(most) ? phase : most));
+  return {
+    consensusThreshold: rules.consensusRequired ? rules.consensusThreshold : null,
+    votingMechanism: !countsBallots(rules) ? null : rules.aggregation === 'weighted_vote' ? 'weighted' : 'equal',
+    conflictResolution: rules.conflictResolution ?? 'fail',
+    requiredVotes: votesToWin({ rules, parallelism }),
+    maxFailures: maxFailures(rules, parallelism),
+  };
+}
+
 /** Equal ballots that win; null where they are not counted, or how many is not known before they are in. */
-function votesToWin({ rules, parallelism }: Phase): number | null {
+function votesToWin({ rules, parallelism }: Pick<Phase, 'rules' | 'parallelism'>): number | null {
   return rules.aggregation === 'majority_vote' ? requiredVotes(rules, parallelism) : null;
 }
 
@@ -220,13 +245,19 @@ function agentsOf(phase: Phase): string[] {
   return found;
 }
 
+/** Types of the agents that have the work or, as long as it is nobody's, the one that it is for. */
+function typesOf(state: State, phase: Phase): string[] {
+  const agents = agentsOf(phase);
+  if (agents.length >= phase.parallelism) return agents.map((agentId) => state.agents.get(agentId)!.type);
+  return phase.agentType === null ? [] : [phase.agentType];
+}
+
 /** Seconds, from what this swarm measured of the types of the phase's agents; null when that is not known. */
 function estimateSeconds(state: State, phase: Phase): number | null {
-  const agents = agentsOf(phase);
-  if (agents.length < phase.parallelism || agents.length === 0) return null;
+  const types = typesOf(state, phase);
+  if (types.length === 0) return null;
   let longest = 0;
-  for (const agentId of agents) {
-    const { type } = state.agents.get(agentId)!;
+  for (const type of types) {
     const measured = measuredType(state.swarm!.metrics.types, type);
     if (measured === undefined || measured.successes === 0) return null;
     longest = Math.max(longest, measured.successMs / measured.successes / 1000);
@@ -286,18 +317,24 @@ function describePhase(state: State, task: Task, phase: Phase, now: number): obj
     status: phase.status,
     reason: phase.reason,
     dependencies: phase.dependencies,
-    assignments: phase.assignments.map(({ id, work, attempt, failures, lastError, usage }) => ({
-      assignmentId: id,
-      agentId: 'agentId' in work ? work.agentId : null,
-      status: assignmentStatus({ work }),
-      attempt,
-      failures,
-      ...(work.status === 'claimed' && { leaseExpiresAt: iso(work.leaseUntil), progress: work.progress }),
-      ...(lastError !== null && { lastError }),
-      ...(usage !== null && { usage }),
-    })),
+    assignments: phase.assignments.map((assignment) => describeAssignment(phase, assignment)),
     ...(phase.asked !== undefined && { decision: describeDecision(phase, phase.asked) }),
     ...describeWaiting(state, task, phase, now),
+  };
+}
+
+function describeAssignment(phase: Phase, assignment: Assignment): object {
+  const { id, work, attempt, failures, lastError, usage } = assignment;
+  return {
+    assignmentId: id,
+    agentId: 'agentId' in work ? work.agentId : null,
+    status: assignmentStatus({ work }),
+    attempt,
+    failures,
+    ...(work.status === 'claimed' && { leaseExpiresAt: iso(work.leaseUntil), progress: work.progress }),
+    ...(lastError !== null && { lastError }),
+    ...(usage !== null && { usage }),
+    ...partIn(phase, assignment),
   };
 }
 
@@ -329,20 +366,26 @@ function describeResults(task: Task, show: Show): object {
   return {
     result: task.status === 'completed' ? aggregate(task, show) : null,
     results: task.phases.flatMap((phase) =>
-      phase.assignments.map(({ id, work, attempt, lastError, usage }) => ({
-        phase: phase.name,
-        assignmentId: id,
-        agentId: 'agentId' in work ? work.agentId : null,
-        attempt,
-        status: assignmentStatus({ work }),
-        result: work.status === 'succeeded' ? show(work.result) : null,
-        error: work.status === 'succeeded' ? null : lastError,
-        usage,
-        durationMs: 'startedAt' in work && work.startedAt !== null ? work.endedAt - work.startedAt : null,
-      })),
+      phase.assignments.map((assignment) => describeResult(phase, assignment, show)),
     ),
     consensus: votes.at(-1) ?? null,
     ...(votes.length > 1 && { votes }),
+  };
+}
+
+function describeResult(phase: Phase, assignment: Assignment, show: Show): object {
+  const { id, work, attempt, lastError, usage } = assignment;
+  return {
+    phase: phase.name,
+    assignmentId: id,
+    agentId: 'agentId' in work ? work.agentId : null,
+    attempt,
+    status: assignmentStatus({ work }),
+    result: work.status === 'succeeded' ? show(work.result) : null,
+    error: work.status === 'succeeded' ? null : lastError,
+    usage,
+    durationMs: 'startedAt' in work && work.startedAt !== null ? work.endedAt - work.startedAt : null,
+    ...partIn(phase, assignment),
   };
 }
 

@@ -182,8 +182,8 @@ export function mayValidate(state: State, agent: Agent, authors: ReadonlySet<str
   return isNobodyNamed;
 }
 
-/** Where a certain agent validates, it does not do itself what may have to be judged. */
-export function isKeptForJudging(state: State, agent: Agent): boolean {
+/** Whether the topology names the agent to validate what others do. */
+export function isNamedToJudge(state: State, agent: Agent): boolean {
   switch (state.swarm!.topology) {
     case 'star':
       return agent === hubOf(state);
@@ -202,7 +202,8 @@ export function validatorsFor(state: State, authors: ReadonlySet<string>): Agent
 
 /** Whom the topology names to judge what these agents did, none of whom is one of them; in a mesh nobody in particular. */
 function* namedFor(state: State, authors: ReadonlySet<string>): Generator<Agent> {
-  for (const agent of placedToJudge(state, authors)) if (!authors.has(agent.id)) yield agent;
+  // Who has never joined may never do so.
+  for (const agent of placedToJudge(state, authors)) if (!authors.has(agent.id) && agent.joins > 0) yield agent;
 }
 
 function* placedToJudge(state: State, authors: ReadonlySet<string>): Generator<Agent> {
@@ -215,9 +216,10 @@ function* placedToJudge(state: State, authors: ReadonlySet<string>): Generator<A
       break;
     }
     case 'hierarchical':
-      for (const author of liveAmong(state, authors)) {
-        const parent = parentOf(state, author);
-        if (parent !== null) yield parent;
+      for (const id of authors) {
+        const author = state.agents.get(id);
+        const parent = author === undefined ? null : parentOf(state, author);
+        if (parent !== null && state.indexes.agents.get(parent.id)!.live) yield parent;
       }
       yield* state.indexes.liveOfType.get('validator') ?? [];
       break;

@@ -66,21 +66,38 @@ export function requiredVotes(rules: VoteRules, planned: number): number {
 
 function isEnough(rules: VoteRules, votes: number, weight: number): boolean {
   const share = votes / weight;
-  return share > 0.5 && (!rules.consensusRequired || share >= rules.consensusThreshold);
+  return share > 0.5 + rounding && (!rules.consensusRequired || share >= rules.consensusThreshold - rounding);
 }
+
+/** Sums of weights are not exact: 0.1 + 0.2 of 0.6 is no more than half. */
+const rounding = 1e-9;
 
 /** The most assignments that may fail without the phase failing. */
-export function maxFailures(rules: VoteRules, planned: number): number {
-  const byAggregation =
-    rules.aggregation === 'majority_vote'
-      ? planned - requiredVotes(rules, planned)
-      : rules.aggregation === 'ahead_by_k'
-        ? rules.maxVotes! - rules.lead!
-        : planned - 1;
-  return Math.max(0, Math.min(byAggregation, failuresAllowed(rules, planned)));
+export function maxFailures(rules: VoteRules, copies: number): number {
+  const planned = plannedVoters(rules, copies);
+  return Math.max(0, Math.min(failuresBorne(rules, planned), failuresAllowed(rules, planned)));
 }
 
-/** By the phase's own threshold; what its aggregation needs is another matter. */
+/** Sampling may come to more than it begins with. */
+function plannedVoters({ maxVotes }: VoteRules, copies: number): number {
+  return maxVotes ?? copies;
+}
+
+/** By its aggregation. */
+function failuresBorne(rules: VoteRules, planned: number): number {
+  // Who chooses among the results needs one to choose.
+  if (rules.conflictResolution !== undefined) return planned - 1;
+  switch (rules.aggregation) {
+    case 'majority_vote':
+      return planned - requiredVotes(rules, planned);
+    case 'ahead_by_k':
+      return planned - rules.lead!;
+    default:
+      return planned - 1;
+  }
+}
+
+/** By the phase's own threshold. */
 function failuresAllowed({ failureThreshold }: VoteRules, planned: number): number {
   if (failureThreshold === null) return planned;
   let allowed = Math.floor(failureThreshold * planned);
@@ -100,12 +117,12 @@ export type Verdict =
   | { readonly kind: 'choice'; readonly candidates: readonly string[] };
 
 /** Whether the phase can be settled, and how. */
-export function judge(phase: Phase): Verdict {
+export function verdictOf(phase: Phase): Verdict {
   const { rules } = phase;
   const counted = tally(phase);
-  if (counted.failed > failuresAllowed(rules, counted.voters)) return { kind: 'failed', reason: 'failure_threshold' };
-  if (!countsBallots(rules) && counted.failed === counted.voters)
-    return { kind: 'failed', reason: 'attempts_exhausted' };
+  const planned = plannedVoters(rules, counted.voters);
+  if (counted.failed > failuresAllowed(rules, planned)) return { kind: 'failed', reason: 'failure_threshold' };
+  if (counted.failed === planned) return { kind: 'failed', reason: 'attempts_exhausted' };
   switch (rules.aggregation) {
     case 'first': {
       const [first] = succeededIn(phase);
@@ -143,18 +160,21 @@ function majority(phase: Phase, { ballots, open, failed, weight }: Tally): Verdi
   return { kind: 'conflict', reason: byFailures ? 'attempts_exhausted' : 'no_consensus' };
 }
 
-function ahead(phase: Phase, { ballots, open, voters }: Tally): Verdict {
+function ahead(phase: Phase, { ballots, open, voters, failed }: Tally): Verdict {
   const { lead, maxVotes } = phase.rules as Required<VoteRules>;
   const [first, second] = ballots;
   const leads = (first?.[1] ?? 0) - (second?.[1] ?? 0);
   if (first !== undefined && leads >= lead) return won('ahead_by_k', votersFor(phase, first[0]));
-  if (open > 0) return { kind: 'open' };
-  const count = Math.min(lead - leads, maxVotes - voters);
-  return count > 0 ? { kind: 'sample', count } : { kind: 'conflict', reason: 'no_lead' };
+  const left = maxVotes - voters;
+  // Even if all that is open, and all that could still be asked, agreed with the leader.
+  const isHopeless = leads + open + left < lead;
+  if (open > 0 && (!isHopeless || phase.rules.conflictResolution !== undefined)) return { kind: 'open' };
+  if (isHopeless) return { kind: 'conflict', reason: failed > maxVotes - lead ? 'attempts_exhausted' : 'no_lead' };
+  return { kind: 'sample', count: lead - leads };
 }
 
 /** What the judges say who were asked to choose: they have to agree, whatever the order. */
-export function judged(phase: Phase): Verdict {
+export function verdictOfJudges(phase: Phase): Verdict {
   const judges = phase.assignments.filter(({ judges }) => judges !== undefined);
   const picks: (string | null)[] = [];
   for (const { work } of judges) {
@@ -221,10 +241,15 @@ export function describeConsensus(phase: Phase): object | null {
       source: assignment.work.status === 'succeeded' ? (assignment.work.ballot?.source ?? null) : null,
       weight: weightOf(assignment),
       version: assignment.work.status === 'succeeded' ? assignment.work.version : null,
-      ...(assignment.round !== undefined && { round: assignment.round }),
-      ...(assignment.judges !== undefined && { judges: phase.judging!.orders[assignment.judges]! }),
+      ...partIn(phase, assignment),
     })),
   };
+}
+
+/** What sets it apart from the copies that were planned: it is of a later vote, or judges these assignments. */
+export function partIn(phase: Phase, { round, judges }: Assignment): object {
+  if (judges !== undefined) return { judges: phase.judging!.orders[judges] };
+  return round === undefined ? {} : { round };
 }
 
 /** The agreement of voters, and not somebody's choice among them. */

@@ -156,6 +156,8 @@ export const taskDecide: Handler<TaskDecideArguments> = async (call) => {
       'task_decide: say either choice, the assignment whose result counts, or reject: true',
     );
   }
-  const command = { type: 'task_decide', taskId, phase, choice, reason } as const;
+  const [from] = [...call.caller.acting].find(([, as]) => as.swarmId === swarmId) ?? [];
+  const decider = from === undefined ? {} : { from };
+  const command = { type: 'task_decide', taskId, phase, choice, reason, ...decider } as const;
   return call.services.coordinator.submit(swarmId, withRequestId(command, call.args));
 };

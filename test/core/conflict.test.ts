@@ -7,13 +7,13 @@ import { SwarmUnderTest, taskRequest, type Worker } from './swarm-under-test.ts'
 function voting(
   agents: readonly { readonly type?: string; readonly weight?: number; readonly capabilities?: string[] }[],
   task: Partial<TaskRequest>,
-): { swarm: SwarmUnderTest; workers: Worker[]; taskId: string } {
+): { swarm: SwarmUnderTest; workers: Worker[]; taskId: string; coordination: any } {
   const swarm = SwarmUnderTest.withSwarm();
   const workers = agents.map(({ type = 'worker', weight, capabilities = [] }) =>
     swarm.spawn({ agentType: type, capabilities, config: weight === undefined ? {} : { weight } }),
   );
-  const { taskId } = swarm.orchestrate(task);
-  return { swarm, workers, taskId };
+  const { taskId, coordination } = swarm.orchestrate(task);
+  return { swarm, workers, taskId, coordination };
 }
 
 function answer(workers: readonly Worker[], results: readonly unknown[]): void {
@@ -49,6 +49,15 @@ describe('a weighted vote', () => {
     ]);
   });
 
+  test('is not won by half, however the weights are rounded', () => {
+    const { swarm, workers, taskId } = voting([{ weight: 0.3 }, { weight: 0.6 }, { weight: 0.9 }], {
+      aggregation: 'weighted_vote',
+      parallelism: 3,
+    });
+    answer(workers, ['a', 'a', 'b']);
+    assert.deepEqual([swarm.task(taskId).status, swarm.task(taskId).phases[0].reason], ['failed', 'no_consensus']);
+  });
+
   test('counts the weight of failures against, and half is not enough', () => {
     const { swarm, workers, taskId } = voting([{ weight: 2 }, { weight: 2 }], {
       aggregation: 'majority_vote',
@@ -68,6 +77,12 @@ describe('a weighted vote', () => {
       { conflictResolution: 'judge' },
       { lead: 2 },
       { aggregation: 'ahead_by_k', lead: 3, maxVotes: 2 },
+      { aggregation: 'ahead_by_k', parallelism: 5 },
+      { aggregation: 'best', parallelism: 2, conflictResolution: 'rerun' },
+      { aggregation: 'best', parallelism: 2, conflictResolution: 'judge' },
+      { aggregation: 'best', parallelism: 1 },
+      { aggregation: 'weighted_vote', strategy: 'sequential', parallelism: 3 },
+      { strategy: 'balanced', parallelism: 3 },
     ] as const) {
       assert.equal(swarm.refusal({ type: 'task_orchestrate', task: taskRequest(task) }).refused, 'invalid_arguments');
     }
@@ -90,14 +105,61 @@ describe('ahead_by_k', () => {
     });
   });
 
-  test('gives up after maxVotes', () => {
+  test('gives up as soon as the votes that are left cannot decide', () => {
     const { swarm, workers, taskId } = voting([{}, {}, {}], { aggregation: 'ahead_by_k', lead: 2, maxVotes: 3 });
-    answer(workers, ['a', 'b', 'a']);
+    answer(workers, ['a', 'b']);
     assert.deepEqual([swarm.task(taskId).status, swarm.task(taskId).phases[0].reason], ['failed', 'no_lead']);
+  });
+
+  test('bears failures of all the votes that may be taken, whatever their order', () => {
+    const task = { aggregation: 'ahead_by_k', lead: 2, maxVotes: 5, failureThreshold: 0.4 } as const;
+    for (const answers of [
+      ['a', 'b', 'a', undefined, 'a'],
+      [undefined, 'a', 'b', 'a', 'a'],
+    ]) {
+      const { swarm, workers, taskId, coordination } = voting([{}, {}, {}, {}, {}], task);
+      assert.equal(coordination.maxFailures, 2);
+      answer(workers, answers);
+      assert.equal(swarm.task(taskId).status, 'completed', answers.join());
+    }
+  });
+
+  test('says how many more agents it needs', () => {
+    const { swarm, workers, taskId } = voting([{}, {}], { aggregation: 'ahead_by_k', lead: 2, maxVotes: 9 });
+    answer(workers, ['a', 'b']);
+    assert.match(swarm.task(taskId).phases[0].waitingFor, /^needs 4 distinct capable agents; there are 2/);
   });
 });
 
 describe('the best one', () => {
+  test('is judged in both orders by the same agent, by another only when that one is gone', () => {
+    const { swarm, workers, taskId } = voting([{}, {}, { type: 'validator' }, {}], {
+      aggregation: 'best',
+      parallelism: 2,
+    });
+    answer(workers, ['x', 'y']);
+    const [validator, bystander] = workers.slice(2) as [Worker, Worker];
+    const first = validator.next();
+    assert.equal(bystander.next(), null);
+    validator.complete(first, { choice: 'A' });
+    assert.equal(bystander.next(), null);
+    swarm.ask({ type: 'agent_stop', agentId: validator.agentId, reason: null });
+    bystander.complete(bystander.next(), { choice: 'B' });
+    assert.equal(swarm.task(taskId).status, 'completed');
+  });
+
+  test('is not judged by who has given one of the answers, also where another said the same first', () => {
+    const { swarm, workers, taskId } = voting([{}, {}, {}, {}], {
+      aggregation: 'majority_vote',
+      parallelism: 4,
+      conflictResolution: 'judge',
+    });
+    answer(workers, ['a', 'a', 'b', 'b']);
+    for (const worker of workers) assert.equal(worker.next(), null);
+    assert.match(swarm.task(taskId).phases[0].waitingFor, /^needs a judge: an agent that is no author/);
+    assert.notEqual(swarm.join().next(), null);
+  });
+
   test('is chosen by a validator that is no author, who sees them without names, in two orders, and agrees with itself', () => {
     const { swarm, workers, taskId } = voting([{}, {}, { type: 'validator' }], { aggregation: 'best', parallelism: 2 });
     const [one, two, judge] = workers as [Worker, Worker, Worker];
@@ -241,6 +303,14 @@ describe('a conflict', () => {
     assert.equal(swarm.refusal({ ...decide, choice: null }).refused, 'not_asked');
   });
 
+  test('a decision is for people, and not for an agent of the swarm', () => {
+    const { swarm, workers, taskId } = voting([{}, {}, {}], { ...split, conflictResolution: 'human' });
+    answer(workers, ['a', 'b', 'c']);
+    const decide = { type: 'task_decide', taskId, phase: null, choice: `${taskId}/work/1`, reason: null } as const;
+    assert.equal(swarm.refusal({ ...decide, from: workers[0]!.agentId }).refused, 'decision_is_human');
+    swarm.ask(decide);
+  });
+
   test('nobody decides for a task that was cancelled while it waited', () => {
     const { swarm, workers, taskId } = voting([{}, {}, {}], { ...split, conflictResolution: 'human' });
     answer(workers, ['a', 'b', 'c']);
@@ -261,6 +331,19 @@ describe('a conflict', () => {
     answer(workers, ['a', 'b', 'c']);
     swarm.pass(60_000);
     assert.deepEqual([swarm.task(late.taskId).status, swarm.task(late.taskId).reason], ['failed', 'deadline_exceeded']);
+  });
+
+  test('is voted on once more also when nobody had a say', () => {
+    const { swarm, workers, taskId } = voting([{}, {}], {
+      aggregation: 'majority_vote',
+      parallelism: 2,
+      voteKey: '/verdict',
+      conflictResolution: 'rerun',
+    });
+    answer(workers, ['prose', 'prose']);
+    assert.equal(swarm.task(taskId).status, 'running');
+    answer(workers, [{ verdict: 1 }, { verdict: 1 }]);
+    assert.deepEqual(ended(swarm, taskId).result, { verdict: 1 });
   });
 
   test('is voted on once more, by the same agents if there are no others, and then it fails', () => {

@@ -38,6 +38,7 @@ export function assertInvariants(state: State): void {
         `${task.id} is an orphan: nothing of it runs`,
       );
 
+    assert.equal(new Set(task.phases.map(({ name }) => name)).size, task.phases.length, 'phases have different names');
     for (const phase of task.phases) {
       const settled = terminalPhase.has(phase.status);
       if (ended) assert.ok(settled, `${task.id} has ended but its phase ${phase.name} is ${phase.status}`);

@@ -109,6 +109,44 @@ describe('a plan', () => {
     );
   });
 
+  test('a part is what the result has, and nothing that objects have by nature', () => {
+    for (const [result, pointer, part] of [
+      [{ a: 1 }, '/constructor', null],
+      [[1, 2], '/length', null],
+      [[1, 2], '/1', 2],
+      ['text', '', 'text'],
+      [{ 'a/b': { '~': 3 } }, '/a~1b/~0', 3],
+    ] as const) {
+      const swarm = SwarmUnderTest.withSwarm();
+      const worker = swarm.join();
+      swarm.orchestrate({ phases: [phase('a'), phase('b', { dependencies: ['a'], select: { a: pointer } })] });
+      worker.complete(worker.next(), result);
+      assert.deepEqual(JSON.parse(JSON.stringify(worker.next().dependencies)), { a: part });
+    }
+  });
+
+  test('an aggregation of several results is given several agents', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const { strategyReason, orchestrationPlan } = swarm.orchestrate({ aggregation: 'best' });
+    assert.equal(strategyReason, 'adaptive: best needs several agents');
+    assert.deepEqual(
+      orchestrationPlan.phases.map(({ parallelism, resultAggregation }: any) => [parallelism, resultAggregation]),
+      [[3, 'best']],
+    );
+  });
+
+  test('no value of a request that is refused is kept', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    let kept = 0;
+    swarm.keep = (json) => {
+      kept += 1;
+      return { json };
+    };
+    const task = taskRequest({ strategy: 'parallel', items: [1, 2, 3], phases: null });
+    swarm.refusal({ type: 'task_orchestrate', task });
+    assert.equal(kept, 0);
+  });
+
   test('a part of a phase on which it does not depend is refused', () => {
     const swarm = SwarmUnderTest.withSwarm();
     const phases = [phase('a'), phase('b', { select: { a: '/x' } })];

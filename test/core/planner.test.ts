@@ -31,7 +31,11 @@ describe('a task that an agent plans', () => {
     const asked = planner.next();
     assert.deepEqual([asked.phase, asked.role], ['plan', 'coordinator']);
     assert.match(asked.description, /^Plan the task below; do not do it\..*\n\nBuild it$/s);
-    assert.deepEqual(asked.input, { input: 'the spec', capabilities: ['code', 'lead'] });
+    assert.deepEqual(asked.input, {
+      input: 'the spec',
+      capabilities: ['code', 'lead'],
+      settings: { requiredCapabilities: ['code'] },
+    });
     swarm.ask(answering(planner, asked, [phase('write'), phase('check', { dependencies: ['write'] })]));
     assert.deepEqual(
       swarm.task(taskId).phases.map(({ name, status, dependencies }: any) => [name, status, dependencies]),
@@ -63,6 +67,7 @@ describe('a task that an agent plans', () => {
       [[phase('a', { dependencies: ['b'] })], /depends on b, which is not a phase/],
       [[phase('a', { dependencies: ['b'] }), phase('b', { dependencies: ['a'] })], /in a circle/],
       [[phase('plan')], /name plan is used twice/],
+      [[phase('replan')], /name replan is kept/],
       [chain(21), /21 phases come one after the other; the most is 20/],
       [Array.from({ length: 101 }, (_, index) => phase(`p${index}`)), /101 entries; the most is 100/],
     ] as const) {
@@ -115,6 +120,17 @@ describe('a task that an agent plans', () => {
     }
   });
 
+  test('is held to the settings of the task by all its plans together', () => {
+    const { swarm, planner, coder } = planned({ aggregation: 'majority_vote', conflictResolution: 'human' });
+    const vote = phase('vote', { parallelism: 2 });
+    swarm.ask(answering(planner, planner.next(), [vote, phase('print', { dependencies: ['vote'] })]));
+    const other = swarm.join({ capabilities: ['code'] });
+    for (const worker of [coder, other]) worker.complete(worker.next(), 'yes');
+    coder.fail(coder.next(), 'no paper', false);
+    swarm.ask(answering(planner, planner.next(), [phase('show', { dependencies: ['vote'] })]));
+    assert.deepEqual(coder.next().dependencies, { vote: 'yes' });
+  });
+
   test('fails with its planner, waits while there is none, and says so', () => {
     const { swarm, planner, taskId } = planned();
     planner.fail(planner.next(), 'no idea', false);
@@ -131,7 +147,13 @@ describe('a task that an agent plans', () => {
 
   test('takes no plan of its own, and holds the planner to the settings of the task', () => {
     const { swarm, planner, coder } = planned({ consensusRequired: true });
-    for (const more of [{ phases: [phase('a')] }, { items: [1] }, { strategy: 'parallel' }] as const) {
+    const unheeded = [
+      { phases: [phase('a')] },
+      { items: [1] },
+      { strategy: 'parallel' },
+      { consensusThreshold: 0.9 },
+    ] as const;
+    for (const more of unheeded) {
       const refused = swarm.refusal({
         type: 'task_orchestrate',
         task: taskRequest({ ...more, planned: true }),

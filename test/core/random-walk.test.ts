@@ -65,7 +65,7 @@ function walk(seed: number, steps: number): SwarmUnderTest {
     const way = draw();
     if (way < 0.6) {
       const result = pick(['x', 'y', { vote: 'x' }, { choice: pick(['A', 'B']) }]);
-      may({ ...worker.completing(claim, result), usage: usage() } as CommandBody);
+      may({ ...worker.completing(claim, result), plan: planFor(claim), usage: usage() } as CommandBody);
     } else if (way < 0.8)
       may({
         ...worker.claimed('task_fail', claim),
@@ -121,6 +121,7 @@ function walk(seed: number, steps: number): SwarmUnderTest {
             { phases, conflictResolution: pick(['expert_priority', 'judge', 'human', 'rerun']) },
             { items: [1, 2, 3] },
             { strategy: 'sequential', requiredCapabilities: ['a', 'b'] },
+            { planned: true },
             {},
           ]),
           priority: pick(['critical', 'high', 'normal', 'low']),
@@ -208,6 +209,19 @@ function walk(seed: number, steps: number): SwarmUnderTest {
   return swarm;
 }
 
+/** What a planner answers; others are not asked for it. */
+function planFor({ phase: name, input }: any) {
+  if (input?.settings === undefined) return undefined;
+  const succeeded = (input.phases ?? []).filter(({ status }: any) => status === 'succeeded');
+  return [
+    phase(`${name}-1`, {
+      dependencies: succeeded.map((of: any) => of.name),
+      parallelism: input.settings.consensusRequired === true ? 2 : null,
+    }),
+    phase(`${name}-2`, { dependencies: [`${name}-1`] }),
+  ];
+}
+
 /** What people are asked, answered with the first candidate. */
 function decisions({ state }: SwarmUnderTest) {
   return [...state.tasks.values()].flatMap((task) =>
@@ -242,11 +256,20 @@ test('random swarms keep the invariants, replay, and end every task once nothing
         swarm.execute({ type: 'agent_stop', agentId: agent.id, reason: null });
       swarm.waiting.clear();
       swarm.execute({ type: 'swarm_resume' });
-      const able = Array.from({ length: 8 }, () => swarm.join({ capabilities: ['a', 'b', 'c'], maxConcurrent: 100 }));
+      const able = Array.from({ length: 8 }, (_, index) =>
+        swarm.join({
+          agentType: index === 0 ? 'coordinator' : 'worker',
+          capabilities: ['a', 'b', 'c'],
+          maxConcurrent: 100,
+        }),
+      );
       for (let round = 0; round < 200 && swarm.state.indexes.liveTasks > 0; round += 1) {
         for (const worker of able)
           for (let claim = worker.next(); claim !== null; claim = worker.next())
-            worker.complete(claim, claim.role === 'validator' ? { choice: 'A' } : 'x');
+            swarm.ask({
+              ...worker.completing(claim, claim.role === 'validator' ? { choice: 'A' } : 'x'),
+              plan: planFor(claim),
+            } as CommandBody);
         for (const decision of decisions(swarm)) swarm.execute(decision);
         swarm.pass(1000);
       }

@@ -309,6 +309,38 @@ describe('a judge', () => {
   });
 });
 
+describe('work that may have to be judged', () => {
+  test('is for the hub as well when nobody else can do it', () => {
+    const { swarm, workers } = swarmOf('star', 'a');
+    swarm.orchestrate({ phases: [phase('p', { aggregation: 'best' })] });
+    assert.notEqual(workers[0]!.next(), null);
+  });
+
+  test('does not wait for a hub that has never joined', () => {
+    const swarm = SwarmUnderTest.withSwarm({ topology: 'star' });
+    swarm.ask({ type: 'agent_spawn', agent: agentRequest({ agentType: 'coordinator' }), limitsAsked: false });
+    const workers = [1, 2, 3].map(() => swarm.join());
+    swarm.orchestrate({ aggregation: 'best', parallelism: 2 });
+    const claims = workers.map((worker) => worker.next());
+    for (const [index, claim] of claims.entries()) if (claim !== null) workers[index]!.complete(claim, index);
+    assert.notEqual(workers[claims.indexOf(null)]!.next(), null);
+  });
+
+  test('is offered to who may judge it now, when who was to judge it is over', () => {
+    const { swarm, workers } = swarmOf('star', 'coordinator', 'a', 'a', 'a');
+    swarm.orchestrate({ aggregation: 'best', parallelism: 2 });
+    const claims = workers.map((worker) => worker.next());
+    for (const [index, claim] of claims.entries()) if (claim !== null) workers[index]!.complete(claim, index);
+    const idle = workers[claims.lastIndexOf(null)]!;
+    swarm.waiting.add(idle.agentId);
+    stop(workers[0]!);
+    const offers = swarm.events.filter(
+      (event) => event.type === 'assignment_offered' && event.agentId === idle.agentId,
+    );
+    assert.equal(offers.length, 1);
+  });
+});
+
 describe('the work in a ring', () => {
   const relay = {
     phases: ['draft', 'edit', 'print'].map((name, index, names) =>
