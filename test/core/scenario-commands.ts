@@ -123,7 +123,7 @@ export const commands: Readonly<Record<string, Run>> = {
   // ---- who submits
 
   /**
-   * `task DESCRIPTION [from=NAME] [plan=agent] [OPTION=]...`, and a line `phase NAME [after=[]] [OPTION=]...` for each
+   * `task DESCRIPTION [from=NAME] [plan=agent] [OPTION=]... [detail]`, and a line `phase NAME [after=[]] [OPTION=]...` for each
    * phase that is given
    */
   task(stage, args, parts) {
@@ -157,12 +157,16 @@ export const commands: Readonly<Record<string, Run>> = {
       deadlineMs: args.ms('deadline', 86_400_000),
       phases: parts.length === 0 ? null : parts.map(phaseOf),
     });
+    const detail = args.flag('detail');
     const from = submitter === undefined ? {} : { from: stage.agentId(submitter) };
-    stage.ask({ type: 'task_orchestrate', task, ...from }, args, ({ orchestrationPlan, coordination }) => [
-      ...(coordination.votingMechanism === null ? [] : [told(stage, coordination, ['requiredVotes', 'maxFailures'])]),
-      ...orchestrationPlan.phases.flatMap(({ name, waitingFor }: any) =>
+    stage.ask({ type: 'task_orchestrate', task, ...from }, args, (reply) => [
+      ...(reply.coordination.votingMechanism === null
+        ? []
+        : [told(stage, reply.coordination, ['requiredVotes', 'maxFailures'])]),
+      ...reply.orchestrationPlan.phases.flatMap(({ name, waitingFor }: any) =>
         waitingFor === undefined || /^(offered|waits for phase)/.test(waitingFor) ? [] : [`${name}: ${waitingFor}`],
       ),
+      ...(detail ? describeAccepted(stage, reply) : []),
     ]);
   },
   cancel(stage, args) {
@@ -413,6 +417,16 @@ function describeClaim(stage: Stage, name: string, assignment: any): string {
 function describePending(stage: Stage, pending: object): string[] {
   const text = stage.fields(pending);
   return text === '' ? [] : [`pending ${text}`];
+}
+
+function describeAccepted(stage: Stage, { assignedAgents, orchestrationPlan, estimatedCompletion }: any): string[] {
+  return [
+    ...assignedAgents.map((agent: any) => `assigned ${told(stage, agent, ['agentId', 'role'])}`),
+    ...orchestrationPlan.phases.map(({ name, estimatedDuration }: any) =>
+      estimatedDuration === null ? `${name}: nobody knows how long` : `${name}: about ${estimatedDuration} s`,
+    ),
+    `completed ${estimatedCompletion ?? 'nobody knows when'}`,
+  ];
 }
 
 /** An audit has the version at which each ballot was cast, its weight and where it was taken from. */
