@@ -3,6 +3,7 @@
  * what of the reply is worth telling beside the events.
  */
 import type { CommandBody, PhaseRequest, TaskRequest } from '../../src/core/command.ts';
+import type { Topology, Usage } from '../../src/core/state.ts';
 import type { Arguments, Claim, Stage, Tell } from './scenario.ts';
 import { parseDuration } from './scenario-text.ts';
 import { agentRequest, phase, SwarmUnderTest, taskRequest } from './swarm-under-test.ts';
@@ -12,9 +13,13 @@ type Run = (stage: Stage, args: Arguments, parts: readonly Arguments[]) => void;
 export const commands: Readonly<Record<string, Run>> = {
   // ---- the world
 
-  /** `swarm [maxAgents=] [consensusThreshold=] [LIMIT=]...` with any limit of src/core/limits.ts */
+  /** `swarm [topology=] [maxAgents=] [consensusThreshold=] [LIMIT=]...` with any limit of src/core/limits.ts */
   swarm(stage, args) {
-    const options = { maxAgents: args.or('maxAgents', 100), consensusThreshold: args.or('consensusThreshold', 0.7) };
+    const options = {
+      topology: args.or<Topology>('topology', 'mesh'),
+      maxAgents: args.or('maxAgents', 100),
+      consensusThreshold: args.or('consensusThreshold', 0.7),
+    };
     stage.swarm = SwarmUnderTest.withSwarm({ ...options, limits: args.limits() });
     stage.showEvents(stage.swarm.events);
   },
@@ -34,10 +39,24 @@ export const commands: Readonly<Record<string, Run>> = {
   destroy(stage, args) {
     stage.ask({ type: 'swarm_destroy' }, args);
   },
+  /** `pause [reason=]` */
+  pause(stage, args) {
+    stage.ask({ type: 'swarm_pause', reason: args.or('reason', null) }, args);
+  },
+  resume(stage, args) {
+    stage.ask({ type: 'swarm_resume' }, args);
+  },
+  /** `topology`: who stands where, whom each may message, and who may validate what it did */
+  topology(stage, args) {
+    stage.ask({ type: 'swarm_status', topology: true, performance: false }, args, ({ hub, members }) => [
+      ...(hub === undefined ? [] : [`hub ${hub}`]),
+      ...members.map((member: any) => told(stage, member, ['agentId', 'parent', 'peers', 'validators'])),
+    ]);
+  },
 
   // ---- agents
 
-  /** `join NAME [type=] [capabilities=[]] [maxConcurrent=] [lease=]` */
+  /** `join NAME [type=] [capabilities=[]] [maxConcurrent=] [lease=] [parent=]` */
   join(stage, args) {
     const name = args.word('who joins');
     join(stage, args, name, { token: null, name });
@@ -49,7 +68,7 @@ export const commands: Readonly<Record<string, Run>> = {
     const token = life.status === 'spawning' ? life.joinToken : 'resumeToken' in life ? life.resumeToken : 'void';
     join(stage, args, name, { token, name: null });
   },
-  /** `spawn NAME [type=] [capabilities=[]] [runtime=command|external] [maxConcurrent=] [config={}]` */
+  /** `spawn NAME [type=] [capabilities=[]] [runtime=command|external] [maxConcurrent=] [parent=] [config={}]` */
   spawn(stage, args) {
     const name = args.word('who is spawned');
     const agent = agentRequest({
@@ -59,6 +78,7 @@ export const commands: Readonly<Record<string, Run>> = {
       runtime: args.or('runtime', 'command'),
       maxConcurrent: args.or('maxConcurrent', 1),
       config: args.or('config', {}),
+      ...parentOf(stage, args),
     });
     stage.ask({ type: 'agent_spawn', agent, limitsAsked: false }, args, (reply) => {
       stage.name(reply.agentId, name);
@@ -79,9 +99,11 @@ export const commands: Readonly<Record<string, Run>> = {
     const { restarts } = stage.swarm.state.agents.get(agentId)!;
     stage.ask({ type: 'worker_failed', agentId, restarts, reason: args.or('reason', 'exit code 1') }, args);
   },
+  /** `stop NAME [reason=] [drain]`: drain is to let it finish what it holds first */
   stop(stage, args) {
+    const drain = args.flag('drain');
     const agentId = stage.agentId(args.word('who is stopped'));
-    stage.ask({ type: 'agent_stop', agentId, reason: args.or('reason', null) }, args);
+    stage.ask({ type: 'agent_stop', agentId, reason: args.or('reason', null), drain }, args);
   },
   leave(stage, args) {
     stage.ask(
@@ -101,21 +123,29 @@ export const commands: Readonly<Record<string, Run>> = {
   // ---- who submits
 
   /**
-   * `task DESCRIPTION [OPTION=]...`, and a line `phase NAME [after=[]] [OPTION=]...` for each phase that is given
+   * `task DESCRIPTION [from=NAME] [plan=agent] [OPTION=]... [detail]`, and a line `phase NAME [after=[]] [OPTION=]...` for each
+   * phase that is given
    */
   task(stage, args, parts) {
+    const submitter = args.value('from');
+    const budget = { maxTokens: args.or('maxTokens', null), maxCostUsd: args.or('maxCostUsd', null) };
     const task = taskRequest({
       description: args.word('what is to be done'),
       ...given<TaskRequest>(args, [
         'priority',
         'strategy',
         'input',
+        'items',
         'parallelism',
         'aggregation',
         'agentType',
         'voteKey',
       ]),
       ...given<TaskRequest>(args, ['consensusRequired', 'consensusThreshold', 'failureThreshold']),
+      ...given<TaskRequest>(args, ['votingMechanism', 'conflictResolution', 'maxVotes']),
+      lead: args.or('aheadBy', null),
+      planned: args.value('plan') === 'agent',
+      budget: budget.maxTokens === null && budget.maxCostUsd === null ? null : budget,
       requiredCapabilities: args.or('capabilities', []),
       retry: {
         kind: args.or('retry', 'exponential_backoff'),
@@ -127,38 +157,57 @@ export const commands: Readonly<Record<string, Run>> = {
       deadlineMs: args.ms('deadline', 86_400_000),
       phases: parts.length === 0 ? null : parts.map(phaseOf),
     });
-    stage.ask({ type: 'task_orchestrate', task }, args, ({ orchestrationPlan, coordination }) => [
-      ...(coordination.votingMechanism === null ? [] : [told(stage, coordination, ['requiredVotes', 'maxFailures'])]),
-      ...orchestrationPlan.phases.flatMap(({ name, waitingFor }: any) =>
+    const detail = args.flag('detail');
+    const from = submitter === undefined ? {} : { from: stage.agentId(submitter) };
+    stage.ask({ type: 'task_orchestrate', task, ...from }, args, (reply) => [
+      ...(reply.coordination.votingMechanism === null
+        ? []
+        : [told(stage, reply.coordination, ['requiredVotes', 'maxFailures'])]),
+      ...reply.orchestrationPlan.phases.flatMap(({ name, waitingFor }: any) =>
         waitingFor === undefined || /^(offered|waits for phase)/.test(waitingFor) ? [] : [`${name}: ${waitingFor}`],
       ),
+      ...(detail ? describeAccepted(stage, reply) : []),
     ]);
   },
   cancel(stage, args) {
     stage.ask({ type: 'task_cancel', taskId: args.word('which task'), reason: args.or('reason', null) }, args);
   },
-  /** `status TASK`: its phases, their assignments, and what is waited for */
+  /** `decide TASK ASSIGNMENT [phase=]`: a person chooses its result */
+  decide(stage, args) {
+    const taskId = args.word('which task');
+    decide(stage, args, taskId, args.word('for which assignment'));
+  },
+  /** `reject TASK [phase=] [reason=]`: a person finds none good enough */
+  reject(stage, args) {
+    decide(stage, args, args.word('which task'), null);
+  },
+  /** `status TASK`: its phases, their assignments, what is waited for, and what it has used of its budget */
   status(stage, args) {
     stage.ask({ type: 'task_status', taskId: args.word('which task') }, args, (task) => [
       headline(task),
+      ...(task.budget === null ? [] : [`  ${told(stage, task, ['budget', 'usage'])}`]),
       ...task.phases.flatMap((of: any) => [
         `  ${stage.fields({ phaseId: of.name, after: of.dependencies, status: of.status, reason: of.reason, waitingFor: of.waitingFor })}`,
         ...of.assignments.map(
           ({ assignmentId, agentId, status, attempt, failures, progress, lastError }: any) =>
             `    ${stage.fields({ assignmentId, agentId, status, attempt, failures, progress, lastError })}`,
         ),
+        ...(of.decision?.candidates ?? []).map((candidate: any) => `    candidate ${stage.fields(candidate)}`),
       ]),
     ]);
   },
-  /** `results TASK`: what came out, who contributed what, and the audit of its votes */
+  /** `results TASK [audit]`: what came out, who contributed what, and its votes, with all that their audit has */
   results(stage, args) {
+    const audit = args.flag('audit');
     stage.ask({ type: 'task_results', taskId: args.word('which task') }, args, (task) => [
       `${headline(task)} ${stage.fields({ result: task.result })}`.trimEnd(),
       ...task.results.map(
         ({ assignmentId, agentId, status, result, error }: any) =>
           `  ${stage.fields({ assignmentId, agentId, status, result, error })}`,
       ),
-      ...(task.votes ?? [task.consensus]).flatMap((vote: any) => (vote === null ? [] : describeVote(stage, vote))),
+      ...(task.votes ?? [task.consensus]).flatMap((vote: any) =>
+        vote === null ? [] : describeVote(stage, vote, audit),
+      ),
     ]);
   },
   /** `tasks [filter=] [limit=] [cursor=]` */
@@ -191,20 +240,26 @@ export const commands: Readonly<Record<string, Run>> = {
     ];
     stage.ask({ type: 'task_next', actor: stage.actor(name) }, args, tell, name);
   },
-  /** `update NAME [CLAIM] [progress=] [wait]` */
+  /** `update NAME [CLAIM] [progress=] [usage={}] [wait]` */
   update(stage, args) {
-    asHolder(stage, args, 'task_update', { progress: args.value('progress'), usage: null });
+    asHolder(stage, args, 'task_update', { progress: args.value('progress'), usage: usageIn(args) });
   },
-  /** `complete NAME [CLAIM] [result=] [vote=]` */
+  /** `complete NAME [CLAIM] [result=] [vote=] [usage={}]` */
   complete(stage, args) {
     const { result, vote } = { result: args.or('result', null), vote: args.value('vote') };
-    asHolder(stage, args, 'task_complete', { result, vote, usage: null });
+    asHolder(stage, args, 'task_complete', { result, vote, usage: usageIn(args) });
   },
-  /** `fail NAME [CLAIM] [reason=] [message=] [final]`: final is not to be tried again */
+  /** `plan NAME [CLAIM]`: completes it with the phases that are named in lines as those of `task` */
+  plan(stage, args, parts) {
+    const plan = parts.map(phaseOf);
+    const phases = plan.map(({ name }) => name);
+    asHolder(stage, args, 'task_complete', { result: { phases }, vote: undefined, plan, usage: null });
+  },
+  /** `fail NAME [CLAIM] [reason=] [message=] [usage={}] [final]`: final is not to be tried again */
   fail(stage, args) {
     const { reason, message } = { reason: args.or('reason', 'exit_code'), message: args.or('message', null) };
     const retryable = !args.flag('final');
-    asHolder(stage, args, 'task_fail', { reason, message, details: null, retryable, usage: null });
+    asHolder(stage, args, 'task_fail', { reason, message, details: null, retryable, usage: usageIn(args) });
   },
   /** `release NAME [CLAIM] [reason=]` */
   release(stage, args) {
@@ -218,7 +273,7 @@ export const commands: Readonly<Record<string, Run>> = {
 
   // ---- messages
 
-  /** `message NAME JSON [from=] [ttl=]` */
+  /** `message NAME JSON [from=] [replyTo=] [ttl=]` */
   message(stage, args) {
     send(stage, args, stage.agentId(args.word('to whom')));
   },
@@ -231,7 +286,9 @@ export const commands: Readonly<Record<string, Run>> = {
     const name = args.word('whose messages');
     const { after, limit } = { after: args.or('after', 0), limit: args.or('limit', 50) };
     const tell: Tell = ({ messages, cursor }) => [
-      ...messages.map(({ seq, from, message }: any) => `${seq} from ${from ?? 'nobody'}: ${JSON.stringify(message)}`),
+      ...messages.map(({ seq, from, message, hops, replyTo }: any) =>
+        `${seq} from ${from ?? 'nobody'}: ${JSON.stringify(message)} ${stage.fields({ hops, replyTo })}`.trimEnd(),
+      ),
       `cursor ${cursor}`,
     ];
     stage.ask({ type: 'message_next', actor: stage.actor(name), after, limit }, args, tell, name);
@@ -286,6 +343,7 @@ function join(stage: Stage, args: Arguments, name: string, as: { token: string |
     capabilities: args.or('capabilities', null),
     maxConcurrent: args.or('maxConcurrent', null),
     leaseMs: args.ms('lease', null),
+    ...parentOf(stage, args),
   };
   stage.ask(command, args, (reply) => {
     stage.joined(name, reply);
@@ -296,12 +354,28 @@ function join(stage: Stage, args: Arguments, name: string, as: { token: string |
   });
 }
 
+function parentOf(stage: Stage, args: Arguments): { readonly parent?: string } {
+  const parent = args.value('parent');
+  return parent === undefined ? {} : { parent: stage.agentId(parent) };
+}
+
+function decide(stage: Stage, args: Arguments, taskId: string, choice: string | null): void {
+  const { phase, reason } = { phase: args.or('phase', null), reason: args.or('reason', null) };
+  stage.ask({ type: 'task_decide', taskId, phase, choice, reason }, args);
+}
+
+/** What it does not name is not known. */
+function usageIn(args: Arguments): Usage | null {
+  const usage = args.value('usage');
+  return usage === undefined ? null : { inputTokens: null, outputTokens: null, costUsd: null, ...usage };
+}
+
 function phaseOf(args: Arguments): PhaseRequest {
   return phase(args.word('its name'), {
     dependencies: args.or('after', []),
     requiredCapabilities: args.or('capabilities', null),
     timeoutMs: args.ms('timeout', null),
-    ...given<PhaseRequest>(args, ['parallelism', 'aggregation', 'agentType', 'input']),
+    ...given<PhaseRequest>(args, ['parallelism', 'aggregation', 'agentType', 'input', 'select']),
   });
 }
 
@@ -335,8 +409,8 @@ function headline({ taskId, status, reason, progress }: any): string {
 }
 
 function describeClaim(stage: Stage, name: string, assignment: any): string {
-  const { input, dependencies, role } = assignment;
-  const shown = { input, dependencies, role: role === 'worker' ? null : role };
+  const { input, item, dependencies, role } = assignment;
+  const shown = { input, item, dependencies, role: role === 'worker' ? null : role };
   return `${name} has ${stage.claimed(name, assignment)} ${stage.fields(shown)}`.trimEnd();
 }
 
@@ -345,14 +419,27 @@ function describePending(stage: Stage, pending: object): string[] {
   return text === '' ? [] : [`pending ${text}`];
 }
 
+function describeAccepted(stage: Stage, { assignedAgents, orchestrationPlan, estimatedCompletion }: any): string[] {
+  return [
+    ...assignedAgents.map((agent: any) => `assigned ${told(stage, agent, ['agentId', 'role'])}`),
+    ...orchestrationPlan.phases.map(({ name, estimatedDuration }: any) =>
+      estimatedDuration === null ? `${name}: nobody knows how long` : `${name}: about ${estimatedDuration} s`,
+    ),
+    `completed ${estimatedCompletion ?? 'nobody knows when'}`,
+  ];
+}
+
+/** An audit has the version at which each ballot was cast, its weight and where it was taken from. */
 function describeVote(
   stage: Stage,
   { phase: name, reached, share, required, planned, decidedBy, ballots }: any,
+  audit: boolean,
 ): string[] {
   return [
     `  vote of ${name}: ${reached ? 'reached' : 'not reached'} ${stage.fields({ share, required, planned, decidedBy })}`,
-    ...ballots.map(
-      ({ agentId, ballot, status }: any) => `    ${agentId ?? 'nobody'}: ${ballot ?? `no ballot (${status})`}`,
-    ),
+    ...ballots.map(({ agentId, ballot, status, ...cast }: any) => {
+      const more = audit ? told(stage, cast, ['source', 'weight', 'version', 'round', 'judges']) : '';
+      return `    ${agentId ?? 'nobody'}: ${ballot ?? `no ballot (${status})`} ${more}`.trimEnd();
+    }),
   ];
 }

@@ -3,7 +3,7 @@
  * run. The rules:
  *
  * - What is empty is left out: null, 0, no text, and lists and objects without anything in them.
- * - Ids stand bare, without their field's name, and are never left out. Secrets are left out.
+ * - Ids stand bare, without their field's name, and are never left out; a parent's is named. Secrets are left out.
  * - Times are relative to now (`+5s`), durations have their unit (`1m30s`).
  * - A list of objects goes on lines of its own, one each.
  */
@@ -16,7 +16,8 @@ export function renderFields(fields: Fields, now: number): string {
   const lines: string[] = [];
   for (const [name, value] of Object.entries(fields)) {
     if (isEmpty(value)) continue;
-    if (/Id$/.test(name) && typeof value === 'string') bare.push(value);
+    if (name === 'parentId') named.push(`parent=${String(value)}`);
+    else if (/Id$/.test(name) && typeof value === 'string') bare.push(value);
     else if (isList(value)) for (const of of value) lines.push(`\n  ${name}: ${renderFields(of, now)}`);
     else named.push(`${name}=${renderValue(value, name, now)}`);
   }

@@ -407,5 +407,8 @@ const plain: ReadonlyMap<string, object> = (() => {
   swarm.join();
   swarm.orchestrate();
   const compared = ['swarm_created', 'agent_spawned', 'agent_joined', 'task_accepted'];
-  return new Map(swarm.events.filter(({ type }) => compared.includes(type)).map((event) => [event.type, shown(event)]));
+  const usual = new Map<string, { readonly [field: string]: unknown }>();
+  for (const event of swarm.events) if (compared.includes(event.type)) usual.set(event.type, shown(event));
+  const phases = usual.get('task_accepted')!['phases'] as readonly object[];
+  return usual.set('task_planned', { phases }).set('planning_reopened', { phase: phases[0] });
 })();
