@@ -481,11 +481,16 @@ function connectIfFitting(lane: Lane, profile: Profile): void {
   profile.lanes.add(lane);
 }
 
-/** The first queued assignment, by rank, that fits the agent and that `wanted` accepts. */
-export function bestQueuedFor(state: State, agent: Agent, wanted: (queued: Queued) => boolean): Queued | undefined {
+/** The first queued assignment, by rank, that fits the agent and that `wanted` accepts, among `most` of each lane. */
+export function bestQueuedFor(
+  state: State,
+  agent: Agent,
+  wanted: (queued: Queued) => boolean,
+  most = Infinity,
+): Queued | undefined {
   let best: Queued | undefined;
   for (const lane of state.indexes.agents.get(agent.id)?.profile?.lanes ?? []) {
-    const candidate = lane.queue.first(wanted);
+    const candidate = lane.queue.first(wanted, most);
     if (candidate === undefined) continue;
     if (
       best === undefined ||

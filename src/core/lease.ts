@@ -41,7 +41,7 @@ import { weightIn } from './weight.ts';
 
 // ---- offering
 
-/** Agents that are looked at for one that waits, before the best one is taken as it is. */
+/** Agents that are looked at for one that waits, before the best one is taken; and work, for some that is ahead. */
 const candidatesMax = 64;
 
 /**
@@ -64,12 +64,21 @@ export const place: Rule<'place'> = (state, { assignmentId }, world) => {
     bestFreeAgent(queued, isNew, candidatesMax) ??
     bestFreeAgent(queued, (candidate) => mayTake(state, candidate, phase, assignment), Infinity);
   if (agent === undefined) return {};
+  if (agent !== next && !world.isWaiting(agent.id) && isPassingOver(state, queued, agent)) return {};
   const until = world.now + state.limits.offerMs;
   return {
     events: [happened(world, { type: 'assignment_offered', assignmentId, agentId: agent.id, until })],
     effects: [{ kind: 'wake', key: `work:${agent.id}` }],
   };
 };
+
+/** An agent that does not wait, having just finished something, will ask: what ranks higher in the queue is its. */
+function isPassingOver(state: State, { rank }: Queued, agent: Agent): boolean {
+  const isOpen = ({ phase, assignment }: Queued): boolean =>
+    assignment.work.status === 'queued' && mayTake(state, agent, phase, assignment);
+  const first = bestQueuedFor(state, agent, isOpen, candidatesMax);
+  return first !== undefined && first.rank < rank;
+}
 
 /** In a ring, output goes to the next one: that of who did the last dependency, if it is free and can go on with it. */
 function nextInRing(state: State, queued: Queued): Agent | undefined {
