@@ -17,6 +17,8 @@ import { epoch, SwarmUnderTest, type Worker } from './swarm-under-test.ts';
 const tasks = 10_000;
 const agents = 50;
 const attemptMs = 10_000;
+/** Between a worker's answer and its next question. */
+const turnMs = 20;
 /** A little less than the agents need for it, what they do in vain included. */
 const arrivalMs = 200;
 const lossMs = 5_000;
@@ -98,7 +100,9 @@ function carry({ jobs, losses }: ReturnType<typeof drawLoad>, limits: Partial<Li
       if (present.get(worker.agentId) !== worker) return;
       held.delete(worker);
       report(outcome === 'success' ? worker.completing(claim) : failing(worker, claim, outcome === 'failure'));
-      take(worker);
+      plan(swarm.now + turnMs, () => {
+        if (present.get(worker.agentId) === worker) take(worker);
+      });
     });
   };
   /** A claim may be over by now, its task having been cancelled. */
@@ -172,6 +176,19 @@ function fatesIn({ events }: SwarmUnderTest): Fates {
   return fates;
 }
 
+/** For how long a task waited at most while a later one of the same priority had been claimed already, in ms. */
+function longestOvertaken(fates: Fates): number {
+  let longest = 0;
+  const firstLater = new Map<Priority, number>();
+  for (const { priority, claimedAt } of [...fates.values()].reverse()) {
+    if (claimedAt === null) continue;
+    const first = firstLater.get(priority) ?? Infinity;
+    longest = Math.max(longest, claimedAt - first);
+    firstLater.set(priority, Math.min(first, claimedAt));
+  }
+  return longest;
+}
+
 test('10,000 tasks over 50 agents all end once; what is urgent goes first, and what is not does not starve', (t) => {
   const seed = Number(process.env['SKEIN_SEED'] ?? 1);
   t.diagnostic(`seed ${seed}`);
@@ -194,6 +211,10 @@ test('10,000 tasks over 50 agents all end once; what is urgent goes first, and w
     'who is more urgent waits less',
   );
   assert.ok(medians[0]! < medians[3]! / 2, 'critical tasks are much faster than low ones');
+  const overtaken = longestOvertaken(fates);
+  t.diagnostic(`overtaken by a later task of the same priority: for ${overtaken} ms at most`);
+  // An offer to a worker that is lost before it asks is for the next one that is free.
+  assert.ok(overtaken < attemptMs, `a later task of the same priority was claimed ${overtaken} ms earlier`);
 
   const ageless = fatesIn(carry(load, { priorityAgingMs: 1e9 }));
   show(t, 'the same without aging', ageless);

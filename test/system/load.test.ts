@@ -105,5 +105,6 @@ test('10,000 tasks over 50 agents all end once, though fleets of them are killed
   show(t, `${fleets} processes, ${killsAt.length} killed, ${lost} attempts lost with them`, fates);
   assertAllEndedOnce(fates, tasks);
   assert.ok(lost > 0, 'nothing was lost with the fleets that were killed');
-  assert.ok(waitingOf(fates, 'critical').p50 < waitingOf(fates, 'low').p50, 'critical tasks wait less than low ones');
+  const [critical, low] = [waitingOf(fates, 'critical'), waitingOf(fates, 'low')];
+  assert.ok(critical.p90 < low.p50, 'nine in ten critical tasks wait less than half of the low ones');
 });
