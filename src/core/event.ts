@@ -114,11 +114,11 @@ export type EventBody =
       readonly agentId: string;
       readonly until: number;
     }
-  /** More copies, because the votes so far do not decide. */
   /** An agent has planned: the phases come after those that there are. */
   | { readonly type: 'task_planned'; readonly taskId: string; readonly phases: readonly PhasePlan[] }
   /** What was planned has failed, and an agent is asked once more. */
-  | { readonly type: 'planning_reopened'; readonly taskId: string; readonly phase: PhasePlan }
+  | { readonly type: 'planning_reopened'; readonly taskId: string; readonly planner: PhasePlan }
+  /** More copies, because the votes so far do not decide. */
   | { readonly type: 'assignments_added'; readonly taskId: string; readonly phase: string; readonly count: number }
   /** The vote is taken anew, by as many copies as at first. */
   | { readonly type: 'phase_rerun'; readonly taskId: string; readonly phase: string; readonly count: number }

@@ -268,7 +268,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
 
   planning_reopened(state, event) {
     const task = taskOf(state, event.taskId);
-    const phase = plannedPhase(event.phase);
+    const phase = plannedPhase(event.planner);
     task.phases.push(phase);
     openPhase(state, task, phase, event.at);
   },

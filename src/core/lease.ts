@@ -16,7 +16,7 @@ import type { Actor, Command } from './command.ts';
 import type { Event } from './event.ts';
 import { newestUsage, overBudget } from './budget.ts';
 import { findAssignment } from './evolve.ts';
-import { bestFreeAgent, bestQueuedFor, isFreeFor, type Queued } from './index.ts';
+import { bestFreeAgent, bestQueuedFor, isFreeFor, requirementsOf, type Queued } from './index.ts';
 import type { JsonObject } from './json.ts';
 import { heldBy, pendingFor } from './pending.ts';
 import { isRefusal, refuse, type Refusal } from './refusal.ts';
@@ -43,7 +43,7 @@ import { weightIn } from './weight.ts';
 
 // ---- offering
 
-/** Agents that are looked at for one that waits, before the best one is taken as it is. */
+/** Agents that are looked at for one that waits, before the best one is taken; and work, for some that is ahead. */
 const candidatesMax = 64;
 
 /**
@@ -253,7 +253,7 @@ function describeClaim(
     ...(phase.items !== undefined && { item: show(phase.items[phase.assignments.indexOf(assignment)]!) }),
     dependencies: resultsOf(task, phase, show),
     timeoutMs: timeoutOf(agent, phase),
-    requiredCapabilities: phase.requiredCapabilities,
+    requiredCapabilities: requirementsOf(phase, assignment).requiredCapabilities,
   };
 }
 

@@ -250,7 +250,7 @@ function settled(
       .map((of) => of.name);
     const planning = planningAgain(task, failed);
     if (planning !== null) {
-      events.push(happened(world, { type: 'planning_reopened', taskId: task.id, phase: planning }));
+      events.push(happened(world, { type: 'planning_reopened', taskId: task.id, planner: planning }));
       return { events, effects, then: [...then, ...placements(task.id, planning.name, 1, 1)] };
     }
     events.push(

@@ -111,6 +111,19 @@ describe('an offer', () => {
     assert.equal(swarm.orchestrate().assignedAgents[0].agentId, waiting.agentId);
   });
 
+  test('passes over nothing that is queued, in the moment between an answer and the next question', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const worker = swarm.join();
+    swarm.orchestrate();
+    const claim = worker.next();
+    const urgent = swarm.orchestrate({ priority: 'high' });
+    worker.complete(claim);
+    assert.deepEqual(swarm.orchestrate({ priority: 'low' }).assignedAgents, []);
+    assert.equal(swarm.orchestrate({ priority: 'critical' }).assignedAgents[0].agentId, worker.agentId);
+    worker.complete(worker.next());
+    assert.equal(worker.next().taskId, urgent.taskId);
+  });
+
   test('is for who waits: another who asks meanwhile goes away empty', () => {
     const swarm = SwarmUnderTest.withSwarm();
     const waiting = swarm.join();

@@ -6,18 +6,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CommandBody, TaskRequest } from '../../src/core/command.ts';
 import { restore, snapshot } from '../../src/core/snapshot.ts';
+import { random } from '../random.ts';
 import { assertRestores } from './invariants.ts';
 import { agentRequest, phase, SwarmUnderTest, taskRequest, Worker } from './swarm-under-test.ts';
-
-function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 function walk(seed: number, steps: number): SwarmUnderTest {
   const draw = random(seed);

@@ -410,5 +410,5 @@ const plain: ReadonlyMap<string, object> = (() => {
   const usual = new Map<string, { readonly [field: string]: unknown }>();
   for (const event of swarm.events) if (compared.includes(event.type)) usual.set(event.type, shown(event));
   const phases = usual.get('task_accepted')!['phases'] as readonly object[];
-  return usual.set('task_planned', { phases }).set('planning_reopened', { phase: phases[0] });
+  return usual.set('task_planned', { phases }).set('planning_reopened', { planner: phases[0] });
 })();
