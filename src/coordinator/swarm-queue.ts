@@ -6,7 +6,6 @@
  * same way, so that nothing is ever told that is not durable. When the journal turns out to have moved on, the state is
  * read anew and all that is not durable is decided again.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Command } from '../core/command.ts';
 import { execute, type Outcome } from '../core/decide.ts';
 import { UnknownEvent, type Event } from '../core/event.ts';
@@ -168,14 +167,16 @@ export class SwarmQueue {
   async stop(reason: Refusal): Promise<void> {
     this.#stopped ??= reason;
     this.#parking.wakeAll();
-    while (this.#committing || this.#items.length > 0) await nextTurn();
+    while (this.#committing || this.#items.length > 0) {
+      await new Promise<void>((resolve) => this.#context.clock.nextTurn(resolve));
+    }
   }
 
   #enqueue(item: Item): void {
     this.#items.push(item);
     this.#underWay += 1;
     // Everything that arrives in this turn of the event loop is decided together.
-    if (this.#items.length === 1) setImmediate(() => this.#decideQueued());
+    if (this.#items.length === 1) this.#context.clock.nextTurn(() => this.#decideQueued());
   }
 
   /** Also while a commit is in flight: what is decided meanwhile is ready to be the next one. */
