@@ -16,11 +16,17 @@ export interface Replayed {
 /** @throws UnknownEvent when a newer release has written to the journal. */
 export async function replay(journal: Journal<Event>, swarmId: string, limits: Limits): Promise<Replayed> {
   const latest = await journal.latestSnapshot(swarmId);
-  const state = latest === undefined ? createState(limits) : restore(latest.state, limits);
-  const snapshotAt = latest?.head.version ?? 0;
+  let state = latest === undefined ? createState(limits) : restore(latest.state, limits);
+  let snapshotAt = latest?.head.version ?? 0;
   let head = latest?.head ?? emptyHead;
   for (;;) {
     const page = await journal.read(swarmId, head.version);
+    if (page.snapshot !== undefined) {
+      // Another coordinator has trimmed what we were about to read.
+      state = restore(page.snapshot.state, limits);
+      head = page.snapshot.head;
+      snapshotAt = head.version;
+    }
     for (const commit of page.commits) {
       for (const event of commit.events) evolve(state, event);
       head = commit.head;
