@@ -72,7 +72,9 @@ export function assertInvariants(state: State): void {
             `${id} is ${of.status} by an agent that is ${agent.life.status}`,
           );
           assert.ok(phase.agentType === null || phase.agentType === agent.type);
-          for (const capability of phase.requiredCapabilities) assert.ok(agent.capabilities.includes(capability));
+          // An agent that joins again may be able to do less; what it has claimed before stays its own.
+          if (of.status === 'offered')
+            for (const capability of phase.requiredCapabilities) assert.ok(agent.capabilities.includes(capability));
           if (!work.has(agent.id)) work.set(agent.id, new Set());
           work.get(agent.id)!.add(id);
         }
@@ -92,8 +94,11 @@ export function assertInvariants(state: State): void {
     if (life.status === 'offline' || (life.status === 'spawning' && life.until !== null)) timers.add(agent.id);
     const held = work.get(agent.id) ?? new Set();
     assert.deepEqual([...(indexes.agents.get(agent.id)?.work.keys() ?? [])].sort(), [...held].sort());
+    const isOffered = [...(indexes.agents.get(agent.id)?.work.values() ?? [])].some(
+      ({ assignment }) => assignment.work.status === 'offered',
+    );
     assert.ok(
-      held.size <= agent.maxConcurrent,
+      !isOffered || held.size <= agent.maxConcurrent,
       `${agent.id} holds ${held.size}, and ${agent.maxConcurrent} is the most`,
     );
     assert.ok(agent.inbox.length <= state.limits.inboxMessagesMax);
