@@ -9,6 +9,8 @@ import type { State, Swarm } from './state.ts';
 import { withdrawOffers } from './lease.ts';
 
 export const swarmInit: Rule<'swarm_init'> = (state, command, world) => {
+  // Asked again after the answer to its requestId has been forgotten.
+  if (state.swarm !== null) return { reply: (after) => describeCreated(after, world.now) };
   if (command.initialAgents.length > command.maxAgents) {
     return refuse(
       'swarm_full',
@@ -24,10 +26,7 @@ export const swarmInit: Rule<'swarm_init'> = (state, command, world) => {
       ...spawned,
     ],
     effects: spawned.flatMap((event) => startEffects(event)),
-    reply: (after) => ({
-      ...describeSwarm(swarmOf(after)),
-      agents: [...after.agents.values()].map((agent) => agentSummary(after, agent, world.now)),
-    }),
+    reply: (after) => describeCreated(after, world.now),
   };
 };
 
@@ -110,6 +109,13 @@ export function describeSwarm(swarm: Swarm): object {
     strategy: swarm.strategy,
     consensusThreshold: swarm.consensusThreshold,
     createdAt: iso(swarm.createdAt),
+  };
+}
+
+function describeCreated(state: State, now: number): object {
+  return {
+    ...describeSwarm(swarmOf(state)),
+    agents: [...state.agents.values()].map((agent) => agentSummary(state, agent, now)),
   };
 }
 

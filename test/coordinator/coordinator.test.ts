@@ -443,6 +443,11 @@ describe('a restart', () => {
     const after = await coordinatorOn(journal, before.clock);
     assert.equal((await create(after, 'init-1')).swarmId, first.swarmId);
     assert.equal(after.coordinator.summaries().length, 1);
+
+    await after.clock.pass(defaultLimits.requestIdMs + 1);
+    const { version } = after.coordinator.summaries()[0]!;
+    assert.equal((await create(after, 'init-1')).swarmId, first.swarmId, 'also when the answer has been forgotten');
+    assert.equal(after.coordinator.summaries()[0]!.version, version, 'it is not created anew');
   });
 
   test('a journal from a newer release stops that swarm and no other', async () => {
