@@ -1,0 +1,98 @@
+/**
+ * The network: connections that break, messages that take their time, get lost, and arrive twice.
+ */
+import type { Actor, Command } from '../../../src/core/command.ts';
+import type { Refusal } from '../../../src/core/refusal.ts';
+import type { Process } from './process.ts';
+import type { Server } from './server.ts';
+import type { World } from './world.ts';
+
+/** There was no answer: what was asked may have happened or not. */
+export class NoAnswer extends Error {}
+
+/** How long an answer may take, beyond what the caller is willing to wait for news. */
+const answerMs = 1_500;
+
+/** One connection, as both its ends see it. */
+export class Link {
+  readonly server: Server;
+  readonly #world: World;
+  readonly #by: Process;
+  /** The coordinator's; one that comes after it knows nothing of this connection. */
+  readonly at: Process | null;
+  readonly #chance;
+  readonly #gone = new AbortController();
+  readonly #asking = new Set<(error: Error) => void>();
+  /** As whom it acts, as far as the server knows. */
+  readonly actors: { readonly swarmId: string; readonly actor: Actor }[] = [];
+  #open = true;
+
+  constructor(world: World, by: Process, server: Server) {
+    this.#world = world;
+    this.#by = by;
+    this.#chance = world.chance.fork(`link ${world.mint()}`);
+    this.server = server;
+    this.at = server.process;
+    server.connected(this);
+  }
+
+  get open(): boolean {
+    return this.#open && this.#by.alive;
+  }
+
+  /** Aborted when the server has noticed that the other end is gone. */
+  get signal(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  /** @throws NoAnswer */
+  ask(swarmId: string, command: Command, waitMs = 0): Promise<any> {
+    const { timeline, faults } = this.#world;
+    return new Promise<object | Refusal>((resolve, reject) => {
+      const settle = (done: () => void): void => {
+        this.#asking.delete(reject);
+        forget();
+        done();
+      };
+      const forget = this.#by.after(waitMs + answerMs, () => settle(() => reject(new NoAnswer('no answer in time'))));
+      this.#asking.add(reject);
+      if (!this.open) return this.#by.run(() => settle(() => reject(new NoAnswer('the connection is closed'))));
+      for (let copies = this.#copies('request'); copies > 0; copies -= 1) {
+        timeline.in(this.#delay(), () => {
+          const heard = this.server.receive(this, swarmId, command, waitMs, (answer) => {
+            for (let replies = this.#copies('reply'); replies > 0; replies -= 1) {
+              timeline.in(this.#delay(), () => this.#by.run(() => settle(() => resolve(answer))));
+            }
+          });
+          if (!heard) this.cut();
+        });
+      }
+      if (faults.happens('connection_cut', this.#chance.happens(0.003))) timeline.in(this.#delay(), () => this.cut());
+    });
+  }
+
+  /** Both ends learn of it, the server's perhaps late. */
+  cut(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    for (const reject of [...this.#asking]) this.#by.run(() => reject(new NoAnswer('the connection was cut')));
+    const noticed = this.#chance.happens(0.8) ? this.#delay() : this.#chance.between(500, 5000);
+    this.#world.timeline.in(noticed, () =>
+      this.at?.run(() => {
+        this.#gone.abort();
+        this.server.disconnected(this);
+      }),
+    );
+  }
+
+  #copies(what: 'request' | 'reply'): number {
+    const { faults } = this.#world;
+    if (faults.happens(`${what}_lost`, this.#chance.happens(0.02))) return 0;
+    return faults.happens(`${what}_doubled`, this.#chance.happens(0.03)) ? 2 : 1;
+  }
+
+  #delay(): number {
+    const slow = this.#world.faults.happens('slow_message', this.#chance.happens(0.03));
+    return slow ? this.#chance.between(100, 4000) : this.#chance.between(0, 8);
+  }
+}
