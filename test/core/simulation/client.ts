@@ -5,13 +5,13 @@
 import type { Command } from '../../../src/core/command.ts';
 import { asks, type Ask } from './asks.ts';
 import type { Chance } from './chance.ts';
-import { Link, NoAnswer } from './network.ts';
+import { Link } from './network.ts';
 import { Process } from './process.ts';
 import type { Server } from './server.ts';
 import type { World } from './world.ts';
 
 /** Shorter than answers are kept: who asks again later cannot expect to be recognised. */
-const givesUpMs = 15_000;
+const givesUpMs = 6_000;
 
 export class Client {
   readonly process: Process;
@@ -31,7 +31,7 @@ export class Client {
   async live(until: number): Promise<void> {
     const total = asks.reduce((sum, { weight }) => sum + weight, 0);
     for (;;) {
-      await this.process.sleep(this.#chance.between(20, 1200));
+      await this.process.sleep(this.#chance.between(20, 1800));
       if (this.process.now() >= until) return;
       let left = this.#chance.next() * total;
       const ask = asks.find(({ weight }) => (left -= weight) < 0)!;
@@ -50,17 +50,13 @@ export class Client {
   async ask(command: Command, waitMs = 0, patienceMs = givesUpMs): Promise<any> {
     const until = this.process.now() + patienceMs;
     while (this.process.now() < until) {
-      try {
-        this.#link ??= this.#connect();
-        const answer = await this.#link.ask(this.#world.swarmId, command, waitMs);
-        if (!mayBeOtherwiseElsewhere.has(answer.refused)) return answer;
-        // It may know less than another, or be about to go.
-        if (this.#chance.happens(0.5)) return answer;
-      } catch (error) {
-        if (!(error instanceof NoAnswer)) throw error;
-      }
-      if (this.#link?.open === false || this.#chance.happens(0.5)) {
-        this.#link?.cut();
+      const link = (this.#link ??= this.#connect());
+      const answer = await link.ask(this.#world.swarmId, command, waitMs);
+      // It may know less than another, or be about to go.
+      const final = answer !== null && !(mayBeOtherwiseElsewhere.has(answer.refused) && this.#chance.happens(0.5));
+      if (final) return answer;
+      if (!link.open || this.#chance.happens(0.5)) {
+        link.cut();
         this.#link = null;
       }
       await this.process.sleep(this.#chance.between(1, 400));

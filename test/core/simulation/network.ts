@@ -7,9 +7,6 @@ import type { Process } from './process.ts';
 import type { Server } from './server.ts';
 import type { World } from './world.ts';
 
-/** There was no answer: what was asked may have happened or not. */
-export class NoAnswer extends Error {}
-
 /** How long an answer may take, beyond what the caller is willing to wait for news. */
 const answerMs = 1_500;
 
@@ -22,7 +19,8 @@ export class Link {
   readonly at: Process | null;
   readonly #chance;
   readonly #gone = new AbortController();
-  readonly #asking = new Set<(error: Error) => void>();
+  /** Each is called when there will be no answer. */
+  readonly #asking = new Set<() => void>();
   /** As whom it acts, as far as the server knows. */
   readonly actors: { readonly swarmId: string; readonly actor: Actor }[] = [];
   #open = true;
@@ -45,23 +43,24 @@ export class Link {
     return this.#gone.signal;
   }
 
-  /** @throws NoAnswer */
+  /** null: there was no answer, and what was asked may have happened or not. */
   ask(swarmId: string, command: Command, waitMs = 0): Promise<any> {
     const { timeline, faults } = this.#world;
-    return new Promise<object | Refusal>((resolve, reject) => {
-      const settle = (done: () => void): void => {
-        this.#asking.delete(reject);
-        forget();
-        done();
+    return new Promise<object | Refusal | null>((resolve) => {
+      const settle = (answer: object | Refusal | null): void => {
+        this.#asking.delete(giveUp);
+        stopWaiting();
+        resolve(answer);
       };
-      const forget = this.#by.after(waitMs + answerMs, () => settle(() => reject(new NoAnswer('no answer in time'))));
-      this.#asking.add(reject);
-      if (!this.open) return this.#by.run(() => settle(() => reject(new NoAnswer('the connection is closed'))));
+      const giveUp = (): void => settle(null);
+      const stopWaiting = this.#by.after(waitMs + answerMs, giveUp);
+      this.#asking.add(giveUp);
+      if (!this.open) return this.#by.run(giveUp);
       for (let copies = this.#copies('request'); copies > 0; copies -= 1) {
         timeline.in(this.#delay(), () => {
           const heard = this.server.receive(this, swarmId, command, waitMs, (answer) => {
             for (let replies = this.#copies('reply'); replies > 0; replies -= 1) {
-              timeline.in(this.#delay(), () => this.#by.run(() => settle(() => resolve(answer))));
+              timeline.in(this.#delay(), () => this.#by.run(() => settle(answer)));
             }
           });
           if (!heard) this.cut();
@@ -75,7 +74,7 @@ export class Link {
   cut(): void {
     if (!this.#open) return;
     this.#open = false;
-    for (const reject of [...this.#asking]) this.#by.run(() => reject(new NoAnswer('the connection was cut')));
+    for (const giveUp of this.#asking) this.#by.run(giveUp);
     const noticed = this.#chance.happens(0.8) ? this.#delay() : this.#chance.between(500, 5000);
     this.#world.timeline.in(noticed, () =>
       this.at?.run(() => {

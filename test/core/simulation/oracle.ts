@@ -54,8 +54,6 @@ export class Oracle implements Witness {
   }
 
   snapshotTaken(swarmId: string, { version }: Head, text: string): void {
-    const taken = restore(text, this.#limits);
-    assert.equal(taken.version, version, 'a snapshot is of the version that it says');
     this.#count('snapshot');
     const truth = this.#truthOf(swarmId);
     if (truth.state.version === version)

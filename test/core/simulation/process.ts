@@ -11,6 +11,8 @@ export class Process implements Clock {
   readonly #timeline: Timeline;
   readonly #chance: Chance;
   readonly #skewMs: number;
+  /** How busy its machine is: timers go off up to this much late, and never early. */
+  readonly #lateMs: number;
   #held: (() => void)[] | null = null;
   #alive = true;
 
@@ -19,6 +21,7 @@ export class Process implements Clock {
     this.#timeline = timeline;
     this.#chance = chance;
     this.#skewMs = skewMs;
+    this.#lateMs = chance.pick([0, 4, 40]);
   }
 
   get alive(): boolean {
@@ -33,10 +36,9 @@ export class Process implements Clock {
     return this.#timeline.now + this.#skewMs;
   }
 
-  /** Timers go off late now and then, and never early. */
   after(ms: number, callback: () => void): () => void {
     let wanted = true;
-    const late = this.#chance.happens(0.2) ? this.#chance.below(5) : 0;
+    const late = this.#chance.between(0, this.#lateMs);
     const takeBack = this.#timeline.in(Math.max(0, ms) + late, () => this.run(() => wanted && callback()));
     return () => {
       wanted = false;

@@ -5,7 +5,7 @@
 import type { CommandBody } from '../../../src/core/command.ts';
 import { capabilities, once } from './asks.ts';
 import type { Chance } from './chance.ts';
-import { Link, NoAnswer } from './network.ts';
+import { Link } from './network.ts';
 import { Process } from './process.ts';
 import type { World } from './world.ts';
 
@@ -144,31 +144,31 @@ export class Worker {
 
   /** Until there is an answer, with the same request id throughout. */
   async #ask(command: Own, waits = 0): Promise<any> {
-    const { command: keyed } = once(this.#world, command as CommandBody);
+    const keyed =
+      isSafeToRepeat(command) && this.#chance.happens(0.7)
+        ? command
+        : once(this.#world, command as CommandBody).command;
     for (;;) {
       const { link, actor } = await (this.#session ??= this.#join());
-      try {
-        const answer = await link.ask(this.#world.swarmId, Object.assign({}, keyed, { actor }), waits);
-        switch (answer.refused) {
-          case 'not_joined':
-            break;
-          case 'agent_closed':
-          case 'swarm_destroyed':
-            throw new Gone();
-          case 'agent_not_found':
-          case 'swarm_not_found':
-          case 'swarm_busy':
-          case 'shutting_down':
-          case 'journal_failed':
-            await this.process.sleep(this.#chance.between(10, 200));
-            break;
-          default:
-            return answer;
-        }
-        if (answer.refused === 'swarm_busy') continue;
-      } catch (error) {
-        if (!(error instanceof NoAnswer)) throw error;
-        if (link.open && this.#chance.happens(0.7)) continue;
+      const answer = await link.ask(this.#world.swarmId, Object.assign({}, keyed, { actor }), waits);
+      if (answer === null && link.open && this.#chance.happens(0.7)) continue;
+      switch (answer?.refused) {
+        case 'agent_closed':
+        case 'swarm_destroyed':
+          throw new Gone();
+        case 'swarm_busy':
+          await this.process.sleep(this.#chance.between(10, 200));
+          continue;
+        case 'agent_not_found':
+        case 'swarm_not_found':
+        case 'shutting_down':
+        case 'journal_failed':
+          await this.process.sleep(this.#chance.between(10, 200));
+          break;
+        case 'not_joined':
+          break;
+        default:
+          if (answer !== null) return answer;
       }
       if (this.#link === link) {
         link.cut();
@@ -191,23 +191,24 @@ export class Worker {
     for (let attempt = 1; ; attempt += 1) {
       const link = new Link(this.#world, this.process, this.#chance.pick(this.#world.servers));
       this.#link = link;
-      try {
-        const answer = await link.ask(this.#world.swarmId, command);
-        if (answer.refused === undefined) {
-          const { agentId, joins, resumeToken } = answer;
-          this.#token = resumeToken;
-          if (!this.#world.agentIds.includes(agentId)) this.#world.agentIds.push(agentId);
-          return { link, actor: { agentId, joins } };
-        }
-        if (answer.refused === 'swarm_destroyed') throw new Gone();
-        // Another coordinator may know more of it than this one.
-        if (answer.refused === 'join_token_invalid' && attempt > 10) throw new Gone();
-        if (answer.refused === 'swarm_not_found' && attempt > 50) throw new Gone();
-      } catch (error) {
-        if (!(error instanceof NoAnswer)) throw error;
+      const answer = await link.ask(this.#world.swarmId, command);
+      if (answer !== null && answer.refused === undefined) {
+        const { agentId, joins, resumeToken } = answer;
+        this.#token = resumeToken;
+        if (!this.#world.agentIds.includes(agentId)) this.#world.agentIds.push(agentId);
+        return { link, actor: { agentId, joins } };
       }
+      if (answer?.refused === 'swarm_destroyed') throw new Gone();
+      // Another coordinator may know more of it than this one.
+      if (answer?.refused === 'join_token_invalid' && attempt > 10) throw new Gone();
+      if (answer?.refused === 'swarm_not_found' && attempt > 50) throw new Gone();
       link.cut();
       await this.process.sleep(this.#chance.between(10, 500));
     }
   }
+}
+
+/** Asked twice it does no more than asked once. */
+function isSafeToRepeat({ type }: Own): boolean {
+  return type === 'task_update' || type === 'message_next' || type === 'message_ack';
 }

@@ -34,8 +34,8 @@ export function settingOf(seed: number): Setting {
   return {
     seed,
     seconds: 60,
-    servers: chance.between(1, 3),
-    workers: chance.between(2, 5),
+    servers: chance.pick([1, 1, 2, 2, 3]),
+    workers: chance.between(2, 4),
     clients: chance.between(1, 3),
     // A journal that can lose what it has acknowledged is a world of its own: less can be held against it.
     faults: faultKinds.filter((kind) => chance.happens(kind === 'journal_failover' ? 0.15 : share)),
@@ -56,12 +56,12 @@ const limits: Limits = {
   releaseDelayMs: 400,
   priorityAgingMs: 3_000,
   agentRestartsMax: 2,
-  taskRetentionMs: 15_000,
+  taskRetentionMs: 10_000,
   endedTasksMax: 20,
   agentRetentionMs: 8_000,
   closedAgentsMax: 5,
   swarmRetentionMs: 4_000,
-  requestIdMs: 30_000,
+  requestIdMs: 25_000,
   timersMax: 3,
 };
 
