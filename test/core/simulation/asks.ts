@@ -144,6 +144,10 @@ export function swarmInit(maxAgents: number): CommandBody {
   };
 }
 
+export function lastTask(world: World): { readonly command: Command } {
+  return once(world, { type: 'task_orchestrate', task: taskRequest({ description: 'the last one' }) });
+}
+
 function someTask(world: World, chance: Chance): TaskRequest {
   const names = ['p', 'q', 'r'].slice(0, chance.between(1, 3));
   const phases = names.map((name, index): PhaseRequest =>

@@ -76,7 +76,8 @@ export class Server {
         stop: (agentId) => this.#started.get(agentId)?.kill(),
       },
       onForget: async () => this.#chance.happens(0.9),
-      onFatal: () => this.crash(),
+      // As in `serve`: it says so to whoever waits, and ends.
+      onFatal: () => process.after(this.#chance.between(0, 20), () => this.#process === process && this.crash()),
     });
     this.#process = process;
     this.#world.say(`${process.name} starts`);

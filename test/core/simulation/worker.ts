@@ -23,7 +23,7 @@ class Gone extends Error {}
 
 const waitMs = 2_000;
 
-/** How it carries a piece of work out; the last ones only while there are faults. */
+/** How it carries a piece of work out, until the faults stop. */
 const manners = ['done', 'done', 'done', 'done', 'failed', 'given back', 'at the last moment', 'too late', 'silent'];
 
 export class Worker {
@@ -75,7 +75,7 @@ export class Worker {
   async #carryOut(claim: any): Promise<void> {
     const { assignmentId, leaseToken } = claim;
     const of = { assignmentId, leaseToken };
-    const manner = this.#able ? 'done' : this.#chance.pick(manners);
+    const manner = this.#able || this.#world.isOver ? 'done' : this.#chance.pick(manners);
     const done: Own = {
       type: 'task_complete',
       ...of,

@@ -45,9 +45,9 @@ export function settingOf(seed: number): Setting {
 /** Short, so that in a minute everything comes to its time, and small, so that everything gets full. */
 const limits: Limits = {
   ...defaultLimits,
-  maxAgents: 12,
+  maxAgents: 9,
   liveTasksMax: 16,
-  inboxMessagesMax: 4,
+  inboxMessagesMax: 3,
   offerMs: 800,
   leaseMs: 3_000,
   graceMs: 4_000,
