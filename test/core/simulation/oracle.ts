@@ -82,6 +82,7 @@ export class Oracle implements Witness {
   // ---- what is answered
 
   answered(swarmId: string, command: Command, answer: object | Refusal): void {
+    this.#say(`${command.type} ${command.requestId ?? ''} is ${isRefusal(answer) ? answer.refused : 'answered'}`);
     if (isRefusal(answer)) {
       this.#count(`refused ${answer.refused}`);
       return;
@@ -208,6 +209,11 @@ const checks: { readonly [T in EventType]?: (truth: Truth, event: Extract<Event,
     for (const capability of phase.requiredCapabilities) assert.ok(agent.capabilities.includes(capability));
     const others = [...state.indexes.agents.get(agentId)!.work.keys()].filter((id) => id !== assignmentId);
     assert.ok(others.length < agent.maxConcurrent, `${agentId} claims more than ${agent.maxConcurrent}`);
+    for (const { id, work } of phase.assignments)
+      assert.ok(
+        id === assignmentId || !('agentId' in work) || work.agentId !== agentId,
+        `${agentId} has ${id} already`,
+      );
     assert.equal(phase.status, 'running');
   },
 

@@ -7,7 +7,6 @@
  */
 import type { Event } from '../../../src/core/event.ts';
 import { type AppendResult, type Commit, type Head, type Journal } from '../../../src/journal/journal.ts';
-import { ramJournal } from '../../../src/journal/ram.ts';
 import type { Chance } from './chance.ts';
 import type { Faults } from './faults.ts';
 import type { Process } from './process.ts';
@@ -31,12 +30,6 @@ export interface Witness {
   forgotten(swarmId: string): void;
 }
 
-/** Faults that are planted to see whether they are found. */
-export interface JournalBugs {
-  readonly comparesVersionOnly?: boolean;
-  readonly acknowledgesBeforeFlush?: boolean;
-}
-
 interface Waiting {
   readonly by: Process;
   readonly swarmId: string;
@@ -54,20 +47,21 @@ export class SharedJournal {
   readonly #chance: Chance;
   readonly #faults: Faults;
   readonly #witness: Witness;
-  readonly #bugs: JournalBugs;
+  readonly #newStore: () => Journal<Event>;
   readonly #history = new Map<string, Written[]>();
   readonly #listeners = new Set<{ readonly by: Process; readonly heard: (swarmId: string, head: Head) => void }>();
-  #stored = ramJournal<Event>();
+  #stored: Journal<Event>;
   #waiting: Waiting[] = [];
   #flushing = false;
   #upAgainAt = 0;
 
-  constructor(timeline: Timeline, chance: Chance, faults: Faults, witness: Witness, bugs: JournalBugs) {
+  constructor(timeline: Timeline, chance: Chance, faults: Faults, witness: Witness, newStore: () => Journal<Event>) {
     this.#timeline = timeline;
     this.#chance = chance;
     this.#faults = faults;
     this.#witness = witness;
-    this.#bugs = bugs;
+    this.#newStore = newStore;
+    this.#stored = newStore();
   }
 
   /** What lies on the disk, for whoever checks it. */
@@ -134,7 +128,7 @@ export class SharedJournal {
       kept.set(swarmId, written.slice(0, count));
       this.#witness.failedOver(swarmId, written.slice(0, count), written.slice(count));
     }
-    const replica = ramJournal<Event>();
+    const replica = this.#newStore();
     for (const [swarmId, written] of kept) {
       this.#history.set(swarmId, written);
       for (const [at, { head, events, blobs, dropBlobs }] of written.entries()) {
@@ -167,12 +161,6 @@ export class SharedJournal {
       if (!this.#faults.happens('append_outlives_its_coordinator', this.#chance.happens(0.5))) return;
     }
     this.#waiting.push(append);
-    const first =
-      this.#waiting.length === 1 && this.history(append.swarmId).at(-1)?.head.commitId === append.expect.commitId;
-    if (this.#bugs.acknowledgesBeforeFlush && first) {
-      const head = { version: append.expect.version + append.commit.events.length, commitId: append.commit.id };
-      this.#in(() => append.by.run(() => append.answered({ kind: 'appended', head })));
-    }
     if (this.#flushing) return;
     this.#flushing = true;
     this.#timeline.in(
@@ -197,10 +185,7 @@ export class SharedJournal {
 
   async #write({ by, swarmId, expect, commit }: Waiting): Promise<AppendResult> {
     const written = this.#history.get(swarmId) ?? [];
-    const head = written.at(-1)?.head;
-    const asserted =
-      this.#bugs.comparesVersionOnly && head !== undefined && head.version === expect.version ? head : expect;
-    const result = await this.#stored.append(swarmId, asserted, commit);
+    const result = await this.#stored.append(swarmId, expect, commit);
     if (result.kind === 'conflict') {
       this.#faults.count('append_conflict');
       return result;

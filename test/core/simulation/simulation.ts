@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { Coordinator } from '../../../src/coordinator/coordinator.ts';
+import { ramJournal } from '../../../src/journal/ram.ts';
 import { lastTask, once, swarmInit } from './asks.ts';
 import { Client } from './client.ts';
 import { Server } from './server.ts';
@@ -22,7 +23,7 @@ export interface Report {
   readonly coverage: ReadonlyMap<string, number>;
 }
 
-const theRealOne: Product = { Coordinator };
+export const theRealOne: Product = { Coordinator, ramJournal };
 
 /** Everything has to end within this, once nothing goes wrong any more. */
 const endsWithinMs = 180_000;

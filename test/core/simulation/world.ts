@@ -2,11 +2,12 @@
 import type { Coordinator } from '../../../src/coordinator/coordinator.ts';
 import type { Limits } from '../../../src/core/limits.ts';
 import { defaultLimits } from '../../../src/core/limits.ts';
+import type { ramJournal } from '../../../src/journal/ram.ts';
 import { chanceOf, type Chance } from './chance.ts';
 import { faultKinds, Faults, type FaultKind } from './faults.ts';
 import { Oracle } from './oracle.ts';
 import type { Server } from './server.ts';
-import { SharedJournal, type JournalBugs } from './shared-journal.ts';
+import { SharedJournal } from './shared-journal.ts';
 import { Timeline } from './timeline.ts';
 import { Worker } from './worker.ts';
 
@@ -24,7 +25,7 @@ export interface Setting {
 /** What is simulated: the real one, unless a test plants a bug. */
 export interface Product {
   readonly Coordinator: typeof Coordinator;
-  readonly journalBugs?: JournalBugs;
+  readonly ramJournal: typeof ramJournal;
 }
 
 /** Each seed is a world of its own kind: some quiet, some in which everything goes wrong. */
@@ -94,8 +95,8 @@ export class World {
     this.faults = new Faults(setting.faults);
     this.oracle = new Oracle(limits, this.say);
     const { timeline, faults, oracle } = this;
-    const bugs = product.journalBugs ?? {};
-    this.journal = new SharedJournal(timeline, this.chance.fork('journal'), faults, oracle, bugs);
+    const { ramJournal } = product;
+    this.journal = new SharedJournal(timeline, this.chance.fork('journal'), faults, oracle, ramJournal);
   }
 
   /** One that joins with the token, or as a new agent. */
