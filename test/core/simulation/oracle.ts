@@ -222,6 +222,16 @@ const checks: { readonly [T in EventType]?: (truth: Truth, event: Extract<Event,
     assert.ok(work.status === 'backoff' && work.until <= at, `${assignmentId} is ready before its backoff has passed`);
   },
 
+  leases_renewed({ state }, { agentId, at }) {
+    for (const { assignment } of state.indexes.agents.get(agentId)!.work.values()) {
+      const { work } = assignment;
+      assert.ok(
+        work.status !== 'claimed' || work.leaseUntil > at,
+        `${assignment.id} is brought back by a late renewal`,
+      );
+    }
+  },
+
   attempt_succeeded({ state }, { assignmentId, agentId, attempt, result, at }) {
     const { task, assignment } = findAssignment(state, assignmentId)!;
     assertOpen(task);

@@ -35,6 +35,8 @@ export class Worker {
   #session: Promise<Session> | null = null;
   #link: Link | null = null;
   #cursor = 0;
+  /** Until then it asks for nothing that would renew its leases. */
+  #silentUntil = 0;
 
   /** `able`: it can do everything, and does. */
   constructor(name: string, world: World, token: string | null, able = false) {
@@ -97,8 +99,9 @@ export class Worker {
         await this.#ask({ type: 'task_release', ...of, reason: null });
         return;
       case 'at the last moment':
-        // By the server's clock: a millisecond before, at, or after the end of the lease. Nothing else renews it.
-        await this.process.sleep(this.#untilLeaseEnds(claim) - this.#chance.between(0, 9));
+        // By the server's clock: a millisecond before, at, or after the end of the lease, which nothing else renews.
+        this.#silentUntil = this.process.now() + this.#untilLeaseEnds(claim) + 20;
+        await this.process.sleep(this.#untilLeaseEnds(claim) - this.#chance.between(1, 9));
         await this.#ask(done);
         return;
       case 'too late':
@@ -144,6 +147,8 @@ export class Worker {
 
   /** Until there is an answer, with the same request id throughout. */
   async #ask(command: Own, waits = 0): Promise<any> {
+    const silence = this.#silentUntil - this.process.now();
+    if (silence > 0 && command.type !== 'task_complete') await this.process.sleep(silence);
     const keyed =
       isSafeToRepeat(command) && this.#chance.happens(0.7)
         ? command
