@@ -1,6 +1,7 @@
 /**
  * The network: connections that break, messages that take their time, get lost, and arrive twice.
  */
+import { setMaxListeners } from 'node:events';
 import type { Actor, Command } from '../../../src/core/command.ts';
 import type { Refusal } from '../../../src/core/refusal.ts';
 import type { Process } from './process.ts';
@@ -29,6 +30,8 @@ export class Link {
     this.#world = world;
     this.#by = by;
     this.#chance = world.chance.fork(`link ${world.mint()}`);
+    // One for each request that waits.
+    setMaxListeners(0, this.#gone.signal);
     this.server = server;
     this.at = server.process;
     server.connected(this);
