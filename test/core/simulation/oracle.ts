@@ -73,8 +73,9 @@ export class Oracle implements Witness {
   }
 
   forgotten(swarmId: string): void {
-    const { state } = this.#truthOf(swarmId);
-    assert.ok(state.swarm?.destroyedAt != null, `${swarmId} is forgotten but was never destroyed`);
+    const { state, lost } = this.#truthOf(swarmId);
+    // Who has not heard of the failover forgets what was destroyed before it.
+    assert.ok(state.swarm?.destroyedAt != null || lost.has('destroyed'), `${swarmId} is forgotten but not destroyed`);
     this.#count('swarm_forgotten');
     this.#truths.delete(swarmId);
   }

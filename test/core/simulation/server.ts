@@ -59,7 +59,7 @@ export class Server {
       queueLimits: {
         swarmConcurrency: draw.pick([0, 8, 40]),
         batchMax: draw.pick([1, 3, 1000]),
-        snapshotEvents: draw.pick([40, 150, 1_000_000]),
+        snapshotEvents: draw.pick([60, 200, 1_000_000]),
         snapshotEventsPerRecord: 0,
         historyEvents: draw.pick([0, 50]),
         swarmsMax: 2,

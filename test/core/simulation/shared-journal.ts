@@ -5,6 +5,7 @@
  * An append is durable once it has been flushed, and only then acknowledged. A crash loses what was not flushed. A
  * failover, in worlds whose journal is only as durable as one Redis with a replica, also loses the newest commits.
  */
+import { AssertionError } from 'node:assert/strict';
 import type { Event } from '../../../src/core/event.ts';
 import { type AppendResult, type Commit, type Head, type Journal } from '../../../src/journal/journal.ts';
 import type { Chance } from './chance.ts';
@@ -79,7 +80,11 @@ export class SharedJournal {
     const call = <T>(work: () => Promise<T>): Promise<T> =>
       new Promise((resolve, reject) => {
         this.#reach(() => {
-          work().then((result) => this.#in(() => by.run(() => resolve(result))), reject);
+          work().then(
+            (result) => this.#in(() => by.run(() => resolve(result))),
+            // What the witness objects to is not the journal's failure.
+            (error) => (error instanceof AssertionError ? this.#timeline.fail(error) : reject(error)),
+          );
         });
       });
     return {

@@ -41,7 +41,7 @@ const troubles: readonly Trouble[] = [
       const { process } = chance.pick(servers);
       if (process === null || process.paused) return false;
       process.pause();
-      timeline.in(chance.pick([20, 500, 3000, 9000]) * (0.5 + chance.next()), () => process.resume());
+      timeline.in(chance.pick([20, 500, 2000, 4000]) * (0.5 + chance.next()), () => process.resume());
       return true;
     },
   },
@@ -62,7 +62,7 @@ const troubles: readonly Trouble[] = [
       const { process } = chance.pick([...workers]);
       if (!process.alive || process.paused) return false;
       process.pause();
-      timeline.in(chance.pick([500, 3000, 9000]) * (0.5 + chance.next()), () => process.resume());
+      timeline.in(chance.pick([500, 2000, 5000]) * (0.5 + chance.next()), () => process.resume());
       return true;
     },
   },
