@@ -31,7 +31,7 @@ export class Client {
   async live(until: number): Promise<void> {
     const total = asks.reduce((sum, { weight }) => sum + weight, 0);
     for (;;) {
-      await this.process.sleep(this.#chance.between(20, 1800));
+      await this.process.sleep(this.#chance.between(20, 2400));
       if (this.process.now() >= until) return;
       let left = this.#chance.next() * total;
       const ask = asks.find(({ weight }) => (left -= weight) < 0)!;

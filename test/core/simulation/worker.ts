@@ -137,7 +137,7 @@ export class Worker {
 
   async #readMessages(): Promise<never> {
     for (;;) {
-      await this.process.sleep(this.#chance.between(500, 6000));
+      await this.process.sleep(this.#chance.between(500, 8000));
       const reply = await this.#ask({ type: 'message_next', after: this.#cursor, limit: 2 }, 500);
       if (reply.refused !== undefined) continue;
       this.#cursor = reply.cursor;

@@ -35,7 +35,7 @@ export function settingOf(seed: number): Setting {
   return {
     seed,
     seconds: 60,
-    servers: chance.pick([1, 1, 1, 2, 2, 3]),
+    servers: chance.pick([1, 1, 1, 1, 2, 2, 3]),
     workers: chance.between(2, 4),
     clients: chance.between(1, 3),
     // A journal that can lose what it has acknowledged is a world of its own: less can be held against it.
