@@ -16,9 +16,6 @@ import { assertInvariants, assertRestores } from '../invariants.ts';
 import { factsClaimedBy, factsOf, identityOf } from './facts.ts';
 import type { Witness, Written } from './shared-journal.ts';
 
-/** All invariants of the whole state are looked at after every so many commits; those of an event always. */
-const commitsBetween = 16;
-
 interface Truth {
   state: State;
   readonly facts: Set<string>;
@@ -31,14 +28,20 @@ interface Truth {
 
 export class Oracle implements Witness {
   readonly #limits: Limits;
+  readonly #commitsBetween: number;
   readonly #say: (line: string) => void;
   readonly #truths = new Map<string, Truth>();
   readonly #answers = new Map<string, string>();
   /** What happened, by kind: events, refusals. */
   readonly coverage = new Map<string, number>();
 
-  constructor(limits: Limits, say: (line: string) => void) {
+  /**
+   * The invariants of the whole state are looked at after every so many commits, since that takes longer than all the
+   * rest; what belongs to an event is checked at every one.
+   */
+  constructor(limits: Limits, commitsBetween: number, say: (line: string) => void) {
     this.#limits = limits;
+    this.#commitsBetween = commitsBetween;
     this.#say = say;
   }
 
@@ -50,7 +53,7 @@ export class Oracle implements Witness {
     this.#follow(truth, events, true);
     assert.equal(truth.state.version, head.version);
     truth.commits += 1;
-    if (truth.commits % commitsBetween === 0) assertInvariants(truth.state);
+    if (truth.commits % this.#commitsBetween === 0) assertInvariants(truth.state);
   }
 
   snapshotTaken(swarmId: string, { version }: Head, text: string): void {

@@ -93,7 +93,7 @@ export class World {
     this.timeline = new Timeline(this.chance.fork('order'));
     this.say = (line) => say(`${((this.timeline.now - Timeline.epoch) / 1000).toFixed(3)} ${line}`);
     this.faults = new Faults(setting.faults);
-    this.oracle = new Oracle(limits, this.say);
+    this.oracle = new Oracle(limits, setting.seed % 10 === 0 ? 1 : 16, this.say);
     const { timeline, faults, oracle } = this;
     const { ramJournal } = product;
     this.journal = new SharedJournal(timeline, this.chance.fork('journal'), faults, oracle, ramJournal);
