@@ -30,11 +30,12 @@ export async function simulateMany(
 ): Promise<Summary> {
   const summary: Summary = { seeds: 0, simulatedMs: 0, faults: new Map(), coverage: new Map(), failures: [] };
   let next = first;
+  let broken = false;
   const run = (): Promise<void> =>
     new Promise((resolve, reject) => {
       const child = fork(new URL('./many-child.ts', import.meta.url));
       const order = (): void => {
-        if (summary.failures.length >= failuresMax || !more(next)) return void child.disconnect();
+        if (broken || summary.failures.length >= failuresMax || !more(next)) return void child.disconnect();
         child.send({ from: next, to: next + batch } satisfies Asked);
         next += batch;
       };
@@ -43,7 +44,11 @@ export async function simulateMany(
         order();
       });
       child.on('error', reject);
-      child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a process ended with code ${code}`))));
+      child.on('exit', (code) => {
+        broken ||= code !== 0;
+        if (code === 0) resolve();
+        else reject(new Error(`a process ended with code ${code}`));
+      });
       order();
     });
   await Promise.all(Array.from({ length: processes }, run));
