@@ -4,6 +4,8 @@ export interface Clock {
   now(): number;
   /** Calls back once after `ms` milliseconds; the result cancels it. */
   after(ms: number, callback: () => void): () => void;
+  /** Calls back once, after whatever else is ready in this turn of the event loop. */
+  nextTurn(callback: () => void): void;
 }
 
 /** The longest delay that a timer of Node's takes; whoever wants more is called early and asks again. */
@@ -15,4 +17,5 @@ export const systemClock: Clock = {
     const timer = setTimeout(callback, Math.min(Math.max(0, ms), delayMax));
     return () => clearTimeout(timer);
   },
+  nextTurn: (callback) => void setImmediate(callback),
 };

@@ -55,6 +55,8 @@ export class Coordinator {
   /** In the order of their creation. */
   readonly #swarms = new Map<string, SwarmQueue>();
   readonly #forgetting = new Set<string>();
+  /** null until those that were there at the start have been read; then the ones that are being read. */
+  #adopting: Set<string> | null = null;
   /** Which swarm a request of `swarm_init` made. */
   readonly #inits = new Map<string, string>();
   readonly #alarm: Alarm;
@@ -73,8 +75,12 @@ export class Coordinator {
       wakeAt: (swarmId, due) => {
         if (!this.#forgetting.has(swarmId)) this.#alarm.set(swarmId, due);
       },
+      onGone: (swarmId) => this.#drop(swarmId),
     };
-    this.#unsubscribe = options.journal.subscribe((swarmId) => {
+    this.#unsubscribe = options.journal.subscribe((swarmId, head) => {
+      const queue = this.#swarms.get(swarmId);
+      if (queue === undefined) this.#adopt(swarmId).catch(options.onFatal);
+      else queue.heard(head);
       for (const feed of this.#feeds.get(swarmId) ?? []) feed.wake();
     });
   }
@@ -89,10 +95,25 @@ export class Coordinator {
     }
     loaded.sort((a, b) => (a.summary?.createdAt ?? 0) - (b.summary?.createdAt ?? 0));
     for (const queue of loaded) {
-      this.#swarms.set(queue.swarmId, queue);
-      for (const requestId of queue.answeredRequests('swarm_init')) this.#inits.set(requestId, queue.swarmId);
+      this.#know(queue);
       if (queue.quarantined === null) this.#tell(queue.swarmId, { type: 'recover' });
     }
+    this.#adopting = new Set();
+  }
+
+  /** Another coordinator has created it. */
+  async #adopt(swarmId: string): Promise<void> {
+    if (this.#adopting === null || this.#adopting.has(swarmId)) return;
+    this.#adopting.add(swarmId);
+    const queue = new SwarmQueue(swarmId, this.#context);
+    await queue.load();
+    this.#adopting.delete(swarmId);
+    if (queue.summary !== null || queue.quarantined !== null) this.#know(queue);
+  }
+
+  #know(queue: SwarmQueue): void {
+    this.#swarms.set(queue.swarmId, queue);
+    for (const requestId of queue.answeredRequests('swarm_init')) this.#inits.set(requestId, queue.swarmId);
   }
 
   /** Finishes nothing and loses nothing: whoever waits is refused, and what was acknowledged is in the journal. */

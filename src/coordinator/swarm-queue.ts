@@ -5,8 +5,10 @@
  * as it has been made (group commit). A reply leaves only after the commit that it rests on. Reading commands take the
  * same way, so that nothing is ever told that is not durable. When the journal turns out to have moved on, the state is
  * read anew and all that is not durable is decided again.
+ *
+ * What other coordinators commit is followed as soon as it is announced. A reading command may be answered with what was
+ * true before an announcement arrived; whatever changes the swarm is decided on the newest state, or not committed.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Command } from '../core/command.ts';
 import { execute, type Outcome } from '../core/decide.ts';
 import { UnknownEvent, type Event } from '../core/event.ts';
@@ -48,6 +50,8 @@ export interface QueueContext {
   readonly carryOut: (swarmId: string, effect: Effect) => void;
   /** When the swarm next wants its timers looked at. */
   readonly wakeAt: (swarmId: string, due: number | null) => void;
+  /** Another coordinator has forgotten the swarm. */
+  readonly onGone: (swarmId: string) => void;
   /** The journal failed: nothing can be acknowledged any more. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -96,6 +100,8 @@ export class SwarmQueue {
   #state: State | null = null;
   /** The journal's, as far as we know. */
   #head: Head = emptyHead;
+  /** The newest version that we have heard of. */
+  #announced = 0;
   #snapshotAt = 0;
   #summary: Summary | null = null;
   /** Why the swarm takes no commands any more. */
@@ -164,18 +170,30 @@ export class SwarmQueue {
     });
   }
 
+  /** There is a commit, by whomever. */
+  heard({ version }: Head): void {
+    this.#announced = Math.max(this.#announced, version);
+    if (this.#isBehind && !this.#committing) void this.#commitAll();
+  }
+
+  get #isBehind(): boolean {
+    return this.#announced > this.#head.version && this.#stopped === null;
+  }
+
   /** No more commands; resolves when those that wait and those that are under way have been answered. */
   async stop(reason: Refusal): Promise<void> {
     this.#stopped ??= reason;
     this.#parking.wakeAll();
-    while (this.#committing || this.#items.length > 0) await nextTurn();
+    while (this.#committing || this.#items.length > 0) {
+      await new Promise<void>((resolve) => this.#context.clock.nextTurn(resolve));
+    }
   }
 
   #enqueue(item: Item): void {
     this.#items.push(item);
     this.#underWay += 1;
     // Everything that arrives in this turn of the event loop is decided together.
-    if (this.#items.length === 1) setImmediate(() => this.#decideQueued());
+    if (this.#items.length === 1) this.#context.clock.nextTurn(() => this.#decideQueued());
   }
 
   /** Also while a commit is in flight: what is decided meanwhile is ready to be the next one. */
@@ -204,14 +222,14 @@ export class SwarmQueue {
 
   async #commitAll(): Promise<void> {
     this.#committing = true;
-    while (this.#open !== null || this.#items.length > 0) {
+    while (this.#open !== null || this.#items.length > 0 || this.#isBehind) {
       const batch = this.#open;
       this.#open = null;
       try {
         if (this.#stopped !== null) this.#refuseAll([...(batch?.outcomes.keys() ?? []), ...this.#items.splice(0)]);
         else if (batch !== null) await this.#commit(batch);
         else {
-          if (this.#state === null) await this.#read();
+          if (this.#state === null || this.#isBehind) await this.load();
           this.#decideQueued();
         }
       } catch (error) {
@@ -333,13 +351,24 @@ export class SwarmQueue {
     item.resolve(answer);
   }
 
+  /** From what is known, when all of it is durable. */
   async #read(): Promise<void> {
-    const { journal, limits } = this.#context;
-    const { state, head, snapshotAt } = await replay(journal, this.swarmId, limits);
+    const { journal, limits, wakeAt, onGone } = this.#context;
+    const known = this.#state === null ? null : { state: this.#state, head: this.#head, snapshotAt: this.#snapshotAt };
+    // Nothing is decided meanwhile.
+    this.#state = null;
+    const { state, head, snapshotAt } = await replay(journal, this.swarmId, limits, known);
     this.#state = state;
     this.#head = head;
+    // What a failover has lost is not waited for.
+    this.#announced = head.version;
     this.#snapshotAt = snapshotAt;
-    if (state.swarm !== null) this.#summary = summarise(state);
+    if (state.swarm !== null) {
+      this.#summary = summarise(state);
+      // What they wait for may have happened elsewhere.
+      this.#parking.wakeAll();
+      wakeAt(this.swarmId, nextDue(state));
+    } else if (this.#summary !== null) onGone(this.swarmId);
   }
 
   #isSnapshotDue(state: State): boolean {

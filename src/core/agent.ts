@@ -147,9 +147,12 @@ export const swarmJoin: Rule<'swarm_join'> = (state, command, world) => {
       'token is neither the join token of an agent that is spawning nor the resume token of one that has joined; a token that has been used is replaced by the resumeToken of that join. Join without a token to become a new agent',
     );
   }
+  // It may be able to do less than when it was offered them.
+  const withdrawn = withdrawOffers(state, agent, 'agent_joined_again', world);
   return {
-    events: [joinEvent(agent, command, world)],
+    events: [...withdrawn.events, joinEvent(agent, command, world)],
     effects: [{ kind: 'wake', key: `work:${agent.id}` }],
+    then: withdrawn.then,
     reply: joinReply(agent.id, world),
   };
 };

@@ -102,6 +102,9 @@ const renewing: ReadonlySet<CommandType> = new Set<CommandType>([
 
 export function decide(state: State, command: Command, world: World): Refusal | Decision {
   const { swarm } = state;
+  if (swarm === null && command.type !== 'swarm_init') {
+    return refuse('swarm_not_found', 'the swarm has been forgotten: swarm_list shows those that there are');
+  }
   if (swarm !== null && swarm.destroyedAt !== null && !reading.has(command.type)) {
     return refuse(
       'swarm_destroyed',

@@ -472,7 +472,8 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       state.requests.delete(oldest);
       state.answeredRequests.shift();
     }
-    state.answeredRequests.push(event.requestId);
+    // Clocks differ: one whose time was over may still be here, behind one that is younger.
+    if (!state.requests.has(event.requestId)) state.answeredRequests.push(event.requestId);
     state.requests.set(event.requestId, {
       command: event.command,
       fingerprint: event.fingerprint,

@@ -280,12 +280,16 @@ function resultsOf(task: Task, phase: Phase, show: Show): Record<string, unknown
 
 // ---- holding
 
-/** By any call of the holder; one event per third of a lease, whatever the number of calls. */
+/**
+ * By any call of the holder; one event per third of a lease, whatever the number of calls. A lease that has run out is
+ * not brought back: its timer, which is due, comes first.
+ */
 export function renewLeases(state: State, agent: Agent, world: World): Event[] {
-  const due = heldBy(state, agent).some(
-    ({ assignment: { work } }) => work.status === 'claimed' && work.leaseUntil - world.now < (agent.leaseMs * 2) / 3,
-  );
-  if (!due) return [];
+  let earliest = Infinity;
+  for (const { assignment } of heldBy(state, agent)) {
+    if (assignment.work.status === 'claimed') earliest = Math.min(earliest, assignment.work.leaseUntil);
+  }
+  if (earliest <= world.now || earliest - world.now >= (agent.leaseMs * 2) / 3) return [];
   return [happened(world, { type: 'leases_renewed', agentId: agent.id, until: world.now + agent.leaseMs })];
 }
 

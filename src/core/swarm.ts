@@ -11,6 +11,8 @@ import { hubOf, liveAgents, peersOf, validatorsFor } from './topology.ts';
 import { describeReservation } from './reservation.ts';
 
 export const swarmInit: Rule<'swarm_init'> = (state, command, world) => {
+  // Asked again after the answer to its requestId has been forgotten.
+  if (state.swarm !== null) return { reply: (after) => describeCreated(after, world.now) };
   if (command.initialAgents.length > command.maxAgents) {
     return refuse(
       'swarm_full',
@@ -33,10 +35,7 @@ export const swarmInit: Rule<'swarm_init'> = (state, command, world) => {
     ],
     effects: spawned.flatMap((event) => startEffects(event)),
     then: topology === 'star' ? [{ type: 'elect_hub', reason: 'the swarm had no hub' }] : [],
-    reply: (after) => ({
-      ...describeSwarm(swarmOf(after)),
-      agents: [...after.agents.values()].map((agent) => agentSummary(after, agent, world.now)),
-    }),
+    reply: (after) => describeCreated(after, world.now),
   };
 };
 
@@ -174,6 +173,13 @@ export function describeSwarm(swarm: Swarm): object {
     strategy: swarm.strategy,
     consensusThreshold: swarm.consensusThreshold,
     createdAt: iso(swarm.createdAt),
+  };
+}
+
+function describeCreated(state: State, now: number): object {
+  return {
+    ...describeSwarm(swarmOf(state)),
+    agents: [...state.agents.values()].map((agent) => agentSummary(state, agent, now)),
   };
 }
 

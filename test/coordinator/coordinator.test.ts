@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Coordinator, type StartOrder } from '../../src/coordinator/coordinator.ts';
+import { replay } from '../../src/coordinator/replay.ts';
 import { Abandoned } from '../../src/coordinator/swarm-queue.ts';
 import { systemMint } from '../../src/coordinator/mint.ts';
 import type { Command, CommandBody } from '../../src/core/command.ts';
@@ -183,13 +184,11 @@ describe('commands', () => {
     const journal = ramJournal<Event>();
     const one = await withSwarm(journal);
     const two = await coordinatorOn(journal, one.clock);
-    await one.ask(orchestrate());
-    await two.ask(orchestrate());
-    await one.ask(orchestrate());
-    const list = await two.ask({ type: 'task_list', filter: 'all', limit: 10, cursor: null });
-    assert.equal(list.tasks.length, 2, 'a reader of its own may lag behind');
-    await two.ask(orchestrate());
-    assert.equal((await two.ask({ type: 'task_list', filter: 'all', limit: 10, cursor: null })).tasks.length, 4);
+    await Promise.all([one.ask(orchestrate()), two.ask(orchestrate()), one.ask(orchestrate())]);
+    for (const { ask } of [one, two]) {
+      const list = await ask({ type: 'task_list', filter: 'all', limit: 10, cursor: null });
+      assert.equal(list.tasks.length, 3);
+    }
   });
 
   test('that were decided on a state that did not come to be are decided again, in order', async () => {
@@ -521,6 +520,11 @@ describe('a restart', () => {
     const after = await coordinatorOn(journal, before.clock);
     assert.equal((await create(after, 'init-1')).swarmId, first.swarmId);
     assert.equal(after.coordinator.summaries().length, 1);
+
+    await after.clock.pass(defaultLimits.requestIdMs + 1);
+    const { version } = after.coordinator.summaries()[0]!;
+    assert.equal((await create(after, 'init-1')).swarmId, first.swarmId, 'also when the answer has been forgotten');
+    assert.equal(after.coordinator.summaries()[0]!.version, version, 'it is not created anew');
   });
 
   test('a journal from a newer release stops that swarm and no other', async () => {
@@ -543,6 +547,55 @@ describe('a restart', () => {
     await assert.rejects(after.ask(orchestrate()), { refused: 'swarm_quarantined' });
     after.swarmId = good;
     await after.ask(orchestrate());
+  });
+});
+
+describe('several coordinators on one journal', () => {
+  test('follow each other: what one commits the others show, and whoever waits there is woken', async () => {
+    const journal = ramJournal<Event>();
+    const one = await withSwarm(journal);
+    const two = await coordinatorOn(journal, one.clock);
+    const { agentId, joins } = await two.join();
+    const waiting = two.ask({ type: 'task_next', actor: { agentId, joins } }, 5000);
+    await settle();
+    const { taskId } = await one.ask(orchestrate());
+    assert.equal((await waiting).assignment.taskId, taskId);
+    assert.equal((await one.ask({ type: 'task_status', taskId })).status, 'running');
+    assert.equal(one.coordinator.summary(one.swarmId)!.version, two.coordinator.summary(one.swarmId)!.version);
+  });
+
+  test('learn of swarms that others create, and of those that others forget', async () => {
+    const journal = ramJournal<Event>();
+    const clock = new FakeClock();
+    const one = await coordinatorOn(journal, clock);
+    const two = await coordinatorOn(journal, clock);
+    const { swarmId } = await create(one, 'r1');
+    await settle();
+    assert.equal(two.coordinator.newestLive(), swarmId);
+    assert.equal((await create(two, 'r1')).swarmId, swarmId, 'and of the requests that created them');
+
+    await journal.forget(swarmId);
+    await two.coordinator.submit(swarmId, orchestrate() as Command);
+    await settle();
+    const answer: any = await two.coordinator.submit(swarmId, orchestrate() as Command);
+    assert.equal(answer.refused, 'swarm_not_found');
+    assert.deepEqual(two.coordinator.summaries(), []);
+  });
+
+  test('do not go on from a history that a failover has lost', async () => {
+    const journal = ramJournal<Event>();
+    const before = await withSwarm(journal);
+    await before.ask(orchestrate());
+    const replica = ramJournal<Event>();
+    const { commits } = await journal.read(before.swarmId, 0);
+    await replica.append(before.swarmId, { version: 0, commitId: '' }, { id: 'kept', events: commits[0]!.events });
+    const after = await coordinatorOn(replica, before.clock);
+    after.swarmId = before.swarmId;
+    const known = await replay(journal, before.swarmId, defaultLimits);
+    for (let tasks = 0; tasks < 3; tasks += 1) await after.ask(orchestrate());
+    const { state, head } = await replay(replica, before.swarmId, defaultLimits, known);
+    assert.equal(state.tasks.size, 3);
+    assert.equal(head.version, after.coordinator.summary(before.swarmId)!.version);
   });
 });
 

@@ -20,6 +20,10 @@ export class FakeClock implements Clock {
     return () => this.#pending.delete(pending);
   }
 
+  nextTurn(callback: () => void): void {
+    setImmediate(callback);
+  }
+
   /** Everything that is due by then happens, in its order, and what it leads to as well. */
   async pass(ms: number): Promise<void> {
     const until = this.#now + ms;

@@ -84,7 +84,9 @@ export function assertInvariants(state: State): void {
           );
           const { agentType, requiredCapabilities } = requirementsOf(phase, assignment);
           assert.ok(agentType === null || agentType === agent.type);
-          for (const capability of requiredCapabilities) assert.ok(agent.capabilities.includes(capability));
+          // An agent that joins again may be able to do less; what it has claimed before stays its own.
+          if (of.status === 'offered')
+            for (const capability of requiredCapabilities) assert.ok(agent.capabilities.includes(capability));
           if (!work.has(agent.id)) work.set(agent.id, new Set());
           work.get(agent.id)!.add(id);
         }
@@ -112,8 +114,11 @@ export function assertInvariants(state: State): void {
     assert.ok(agent.record.kinds.length <= 8);
     assertListed(state, agent.id);
     assert.deepEqual([...(indexes.agents.get(agent.id)?.work.keys() ?? [])].sort(), [...held].sort());
+    const isOffered = [...(indexes.agents.get(agent.id)?.work.values() ?? [])].some(
+      ({ assignment }) => assignment.work.status === 'offered',
+    );
     assert.ok(
-      held.size <= agent.maxConcurrent,
+      !isOffered || held.size <= agent.maxConcurrent,
       `${agent.id} holds ${held.size}, and ${agent.maxConcurrent} is the most`,
     );
     assert.ok(agent.inbox.length <= state.limits.inboxMessagesMax);

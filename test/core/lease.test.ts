@@ -27,6 +27,17 @@ describe('a lease', () => {
     assert.equal(swarm.results(taskId).result, 'in time');
   });
 
+  test('that has run out is not brought back by another call of its holder', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const worker = swarm.join();
+    swarm.orchestrate();
+    const claim = worker.next();
+    swarm.now = Date.parse(claim.leaseExpiresAt);
+    swarm.ask({ type: 'message_next', actor: worker.actor, after: 0, limit: 1 });
+    assert.equal(swarm.types().includes('leases_renewed'), false);
+    assert.equal(swarm.refusal(worker.completing(claim, 'x')).refused, 'lease_lost');
+  });
+
   test('is renewed by a heartbeat, with one event per third of it', () => {
     const swarm = SwarmUnderTest.withSwarm();
     const worker = swarm.join();

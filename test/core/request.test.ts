@@ -89,4 +89,19 @@ describe('a request id', () => {
     swarm.orchestrate({}, 'r1');
     assert.equal(swarm.state.tasks.size, 3);
   });
+
+  test('is kept once, also when clocks differ and it is used again before it is forgotten', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const { requestIdMs } = swarm.limits;
+    swarm.now += 5000;
+    swarm.orchestrate({}, 'by a clock that is ahead');
+    swarm.now -= 5000;
+    swarm.orchestrate({}, 'r1');
+    swarm.now += requestIdMs + 1;
+    swarm.orchestrate({}, 'r1');
+    assert.deepEqual([...swarm.state.answeredRequests], ['by a clock that is ahead', 'r1']);
+    swarm.now += 2 * requestIdMs;
+    swarm.orchestrate({}, 'r2');
+    assert.deepEqual([...swarm.state.answeredRequests], ['r2']);
+  });
 });

@@ -1,0 +1,49 @@
+/** Each planted bug is found within the seeds that the tests run, and what is found can be shrunk. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { plantedBugs, withPlanted } from './planted-bugs.ts';
+import { shrink } from './shrink.ts';
+import { simulate } from './simulation.ts';
+import { settingOf, type Product, type Setting } from './world.ts';
+
+const seeds = 2000;
+
+async function firstThatFails(product: Product): Promise<Setting> {
+  for (let seed = 1; seed <= seeds; seed += 1) {
+    try {
+      await simulate(settingOf(seed), product);
+    } catch {
+      return settingOf(seed);
+    }
+  }
+  return assert.fail(`none of ${seeds} seeds finds it`);
+}
+
+for (const bug of plantedBugs) {
+  test(`finds: ${bug.name}`, async (t) => {
+    await withPlanted(bug, async (product) => {
+      const { seed } = await firstThatFails(product);
+      t.diagnostic(`seed ${seed}`);
+    });
+  });
+}
+
+test('a world that fails is made smaller, and fails in the same way', async (t) => {
+  const bug = plantedBugs.find(({ name }) => name === 'TTL off by one')!;
+  await withPlanted(bug, async (product) => {
+    const found = await firstThatFails(product);
+    const linesOf = async (setting: Setting): Promise<number> => {
+      let lines = 0;
+      await assert.rejects(
+        simulate(setting, product, () => (lines += 1)),
+        /before the lease has run out/,
+      );
+      return lines;
+    };
+    const { setting, lines } = await shrink(found, product);
+    assert.equal(await linesOf(setting), lines);
+    const before = await linesOf(found);
+    t.diagnostic(`from ${before} lines to ${lines}: ${JSON.stringify(setting)}`);
+    assert.ok(lines < before / 2);
+  });
+});
