@@ -12,7 +12,7 @@
 import type { Command } from '../core/command.ts';
 import { execute, type Outcome } from '../core/decide.ts';
 import { UnknownEvent, type Event } from '../core/event.ts';
-import { nextDue } from '../core/index.ts';
+import { nextDue } from '../core/index/timers.ts';
 import type { Limits } from '../core/limits.ts';
 import { isRefusal, refuse, type Refusal } from '../core/refusal.ts';
 import type { Effect, World } from '../core/rule.ts';

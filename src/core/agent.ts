@@ -12,7 +12,7 @@
  */
 import type { Actor, AgentRequest, Command } from './command.ts';
 import type { Event } from './event.ts';
-import { agentClosedAt, successShare } from './index.ts';
+import { successShare } from './index/standing.ts';
 import type { JsonObject } from './json.ts';
 import { releaseClaims, withdrawOffers } from './lease.ts';
 import type { Limits } from './limits.ts';
@@ -22,7 +22,7 @@ import { describeReservation, reservationsOf } from './reservation.ts';
 import { happened, iso, type Decision, type Effect, type Rule, type World } from './rule.ts';
 import { afterArrival, afterEnd, placeJudges } from './succession.ts';
 import { leaderOf } from './topology.ts';
-import { measuredType, type Agent, type State } from './state.ts';
+import { agentClosedAt, measuredType, type Agent, type State } from './state.ts';
 
 type Spawned = Extract<Event, { type: 'agent_spawned' }>;
 

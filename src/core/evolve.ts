@@ -7,26 +7,16 @@
 import { addUsage, isUnknown, newestUsage, overBudget, usageOf } from './budget.ts';
 import { eventVersions, UnknownEvent, type Event, type EventBody, type EventType, type PhasePlan } from './event.ts';
 import { createFifo, type Fifo } from './fifo.ts';
-import {
-  agentClosedAt,
-  createIndexes,
-  kindOf,
-  forgetAgent,
-  forgetReservation,
-  forgetTask,
-  messagesRemoved,
-  messageStored,
-  refreshAgent,
-  refreshAssignment,
-  refreshBudget,
-  refreshReservation,
-  refreshSwarm,
-  refreshTask,
-  taskHasEnded,
-  type Placed,
-} from './index.ts';
+import { forgetAgent, refreshAgent } from './index/agents.ts';
+import { messagesRemoved, messageStored } from './index/inboxes.ts';
+import { createIndexes, type Placed } from './index/indexes.ts';
+import { kindOf } from './index/matching.ts';
+import { forgetReservation, refreshReservation } from './index/reservations.ts';
+import { refreshSwarm } from './index/swarm.ts';
+import { forgetTask, refreshAssignment, refreshBudget, refreshTask, taskHasEnded } from './index/tasks.ts';
 import type { Limits } from './limits.ts';
 import {
+  agentClosedAt,
   measuredType,
   type Agent,
   type Assignment,

@@ -6,7 +6,8 @@
  * agents only those that are named, and a few of the busy ones, are looked at.
  */
 import { overBudget } from './budget.ts';
-import { requirementsOf, type AgentEntry, type Lane, type Profile, type Requirements, type Standing } from './index.ts';
+import type { AgentEntry, Lane, Profile, Standing } from './index/indexes.ts';
+import { requirementsOf, type Requirements } from './index/matching.ts';
 import { authorsOf } from './judging.ts';
 import { mayTake } from './lease.ts';
 import { iso } from './rule.ts';

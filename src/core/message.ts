@@ -5,11 +5,11 @@
  */
 import { actingAgent, refuseClosed, refuseUnknownAgent } from './agent.ts';
 import type { CommandOf } from './command.ts';
-import { agentClosedAt, blobsOnlyIn } from './index.ts';
+import { blobsOnlyIn } from './index/inboxes.ts';
 import { pendingFor } from './pending.ts';
 import { isRefusal, refuse, type Refusal } from './refusal.ts';
 import { happened, iso, type Decision, type Rule, type World } from './rule.ts';
-import { isExpired, type Agent, type Message, type State } from './state.ts';
+import { agentClosedAt, isExpired, type Agent, type Message, type State } from './state.ts';
 import { mayMessage, reachedBy } from './topology.ts';
 
 export const agentMessage: Rule<'agent_message'> = (state, command, world) => {

@@ -1,7 +1,7 @@
 /**
  * What an agent has in hand, and what every reply to its worker tells it: agents do not look into their inbox.
  */
-import type { Placed } from './index.ts';
+import type { Placed } from './index/indexes.ts';
 import type { Agent, State } from './state.ts';
 
 /** Offered to it or claimed by it. */

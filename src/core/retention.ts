@@ -2,9 +2,9 @@
  * Rules of forgetting: what is over is kept for a while and up to a number, so that a swarm that runs for months does
  * not grow. The oldest go first, some at a time.
  */
-import { agentClosedAt, blobsOnlyIn } from './index.ts';
+import { blobsOnlyIn } from './index/inboxes.ts';
 import { happened, type Decision, type Rule, type World } from './rule.ts';
-import type { Payload, State, Task } from './state.ts';
+import { agentClosedAt, type Payload, type State, type Task } from './state.ts';
 
 /** Forgotten in one event. */
 const batch = 100;

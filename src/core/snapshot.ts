@@ -3,14 +3,11 @@
  * of an earlier release lacks gets the value that it had then.
  */
 import { createState } from './evolve.ts';
-import {
-  messageStored,
-  refreshAgent,
-  refreshAssignment,
-  refreshReservation,
-  refreshSwarm,
-  refreshTask,
-} from './index.ts';
+import { refreshAgent } from './index/agents.ts';
+import { messageStored } from './index/inboxes.ts';
+import { refreshReservation } from './index/reservations.ts';
+import { refreshSwarm } from './index/swarm.ts';
+import { refreshAssignment, refreshTask } from './index/tasks.ts';
 import type { Limits } from './limits.ts';
 import type { Agent, AnsweredRequest, Reservation, State, Swarm, Task } from './state.ts';
 

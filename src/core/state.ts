@@ -6,7 +6,7 @@
  * either. Times are milliseconds since the epoch, durations milliseconds.
  */
 import type { Fifo } from './fifo.ts';
-import type { Indexes } from './index.ts';
+import type { Indexes } from './index/indexes.ts';
 import type { Json, JsonObject } from './json.ts';
 import type { Limits } from './limits.ts';
 
@@ -427,4 +427,9 @@ export interface AnsweredRequest {
 /** The part that an agent plays, by its type. */
 export function roleOf(agent: Agent): 'coordinator' | 'validator' | 'worker' {
   return agent.type === 'coordinator' || agent.type === 'validator' ? agent.type : 'worker';
+}
+
+/** null: it is not closed. */
+export function agentClosedAt(agent: Agent): number | null {
+  return agent.life.status === 'failed' || agent.life.status === 'stopped' ? agent.life.at : null;
 }

@@ -21,7 +21,7 @@ import {
 } from './state.ts';
 import { overBudget, usageOf } from './budget.ts';
 import { whyWaiting } from './explain.ts';
-import { isClaimed } from './index.ts';
+import { isClaimed } from './index/tasks.ts';
 import { planTask } from './plan.ts';
 import { decidingPhases, defaultsIn, leaveToAgent } from './planner.ts';
 import { openClaims, placements } from './settle.ts';

@@ -2,7 +2,7 @@
  * Timers enter as one command: what has come to its time is dealt with in order, a bounded number at once.
  */
 import { agentDue } from './agent.ts';
-import type { Timer } from './index.ts';
+import type { Timer } from './index/indexes.ts';
 import { assignmentDue } from './lease.ts';
 import { inboxDue } from './message.ts';
 import { reservationDue } from './reservation.ts';

@@ -4,9 +4,10 @@ import { overBudget } from '../../src/core/budget.ts';
 import type { Event } from '../../src/core/event.ts';
 import { findAssignment } from '../../src/core/evolve.ts';
 import { overlap, parseGlob } from '../../src/core/glob.ts';
-import { agentClosedAt, isClaimed, requirementsOf } from '../../src/core/index.ts';
+import { requirementsOf } from '../../src/core/index/matching.ts';
+import { isClaimed } from '../../src/core/index/tasks.ts';
 import { restore, snapshot } from '../../src/core/snapshot.ts';
-import type { State } from '../../src/core/state.ts';
+import { agentClosedAt, type State } from '../../src/core/state.ts';
 import { childrenOf, hubOf, liveAgents, parentOf } from '../../src/core/topology.ts';
 
 const terminalWork = new Set(['succeeded', 'failed', 'cancelled']);

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CommandBody } from '../../src/core/command.ts';
 import { createHeap, type Slotted } from '../../src/core/heap.ts';
-import { nextDue } from '../../src/core/index.ts';
+import { nextDue } from '../../src/core/index/timers.ts';
 import type { Limits } from '../../src/core/limits.ts';
 import { snapshot } from '../../src/core/snapshot.ts';
 import type { Priority } from '../../src/core/state.ts';

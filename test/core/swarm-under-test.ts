@@ -4,7 +4,7 @@ import type { AgentRequest, Command, CommandBody, TaskRequest } from '../../src/
 import { execute, type Outcome } from '../../src/core/decide.ts';
 import type { Event } from '../../src/core/event.ts';
 import { createState, evolve } from '../../src/core/evolve.ts';
-import { nextDue } from '../../src/core/index.ts';
+import { nextDue } from '../../src/core/index/timers.ts';
 import type { Json } from '../../src/core/json.ts';
 import { defaultLimits, type Limits } from '../../src/core/limits.ts';
 import { isRefusal, type Refusal } from '../../src/core/refusal.ts';

@@ -49,7 +49,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'forgotten timer',
-    file: 'core/index.ts',
+    file: 'core/index/tasks.ts',
     right: "    case 'backoff':\n    case 'offered':\n",
     wrong: "    case 'offered':\n",
   },
