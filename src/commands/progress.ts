@@ -16,9 +16,11 @@ interface AttemptError {
 
 type Vote = NonNullable<NonNullable<TaskWaitResult['consensus']>>;
 
+/** Where nobody has voted, the results were candidates: the share is null. */
 function describeVote({ phase, reached, share, required, planned, decidedBy }: Vote): string {
+  if (share === null) return `best of ${phase}: ${decidedBy === null ? 'not decided' : `decided by ${decidedBy}`}`;
   const by = decidedBy === null ? '' : `, decided by ${decidedBy}`;
-  const counted = share === null ? '' : `, share ${share.toFixed(2)}${needed(required, planned, decidedBy)}`;
+  const counted = `, share ${share.toFixed(2)}${needed(required, planned, decidedBy)}`;
   return `vote of ${phase}: ${reached ? 'reached' : 'not reached'}${counted}${by}`;
 }
 
@@ -73,7 +75,8 @@ export class Progress {
       if (vote === null || vote.ballots.length === 0) continue;
       this.#stream.write(`  ${describeVote(vote)}\n`);
       for (const { agentId, ballot, status } of vote.ballots) {
-        this.#stream.write(`    ${this.#nameOf(agentId)}: ${ballot ?? `no ballot (${status})`}\n`);
+        const said = ballot ?? (vote.share === null ? `candidate (${status})` : `no ballot (${status})`);
+        this.#stream.write(`    ${this.#nameOf(agentId)}: ${said}\n`);
       }
     }
   }

@@ -26,7 +26,7 @@ export function whyWaiting(state: State, task: Task, phase: Phase, now: number):
   }
   if (phase.status !== 'running') return null;
   if (phase.asked !== undefined) {
-    return `waits for a person: task_decide chooses one of ${phase.asked.candidates.join(', ')}, or rejects them`;
+    return `needs a person: task_decide chooses one of ${phase.asked.candidates.join(', ')}, or rejects them`;
   }
   const reasons = new Set<string>();
   // For all that is queued of a phase it is the same.

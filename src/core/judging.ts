@@ -8,8 +8,8 @@ import type { Event } from './event.ts';
 import { isObject, type Json } from './json.ts';
 import { refuse, type Refusal } from './refusal.ts';
 import { happened, type Show, type World } from './rule.ts';
-import type { Agent, Assignment, Phase, State, Task } from './state.ts';
-import { mayValidate } from './topology.ts';
+import { roleOf, type Agent, type Assignment, type Phase, type State, type Task } from './state.ts';
+import { isNamedToJudge, mayValidate } from './topology.ts';
 
 /** Comes before the description of what the candidates were to do. */
 export const judgesTask =
@@ -49,6 +49,11 @@ export function authorsOf({ assignments }: Phase): ReadonlySet<string> {
 function isToBeExpected({ indexes }: State, agentId: string): boolean {
   const entry = indexes.agents.get(agentId);
   return entry?.live === true && entry.agent.attentive && entry.agent.draining === null;
+}
+
+/** Who will have to judge leaves the work itself to others, as long as there are any. */
+export function isJudgeToBe(state: State, agent: Agent): boolean {
+  return roleOf(agent) === 'validator' || isNamedToJudge(state, agent);
 }
 
 export function mayNeedJudge({ rules }: Phase): boolean {

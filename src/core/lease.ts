@@ -37,8 +37,8 @@ import {
 } from './state.ts';
 import { partOf } from './ballot.ts';
 import { plannersInput, plannersTask } from './planner.ts';
-import { judgesInput, judgesTask, mayJudge, mayNeedJudge } from './judging.ts';
-import { isNamedToJudge, successorOf } from './topology.ts';
+import { judgesInput, judgesTask, mayJudge, mayNeedJudge, isJudgeToBe } from './judging.ts';
+import { successorOf } from './topology.ts';
 import { votersOf, winningResult } from './vote.ts';
 import { weightIn } from './weight.ts';
 
@@ -77,7 +77,7 @@ export const place: Rule<'place'> = (state, { assignmentId }, world) => {
 /** A judge is a validator if there is one; who would have to judge does not compete if others can. null: all are equal. */
 function preference(state: State, phase: Phase, { judges }: Assignment): ((agent: Agent) => boolean) | null {
   if (judges !== undefined) return (agent) => agent.type === 'validator';
-  return mayNeedJudge(phase) ? (agent) => !isNamedToJudge(state, agent) : null;
+  return mayNeedJudge(phase) ? (agent) => !isJudgeToBe(state, agent) : null;
 }
 
 /** In a ring, output goes to the next one: that of who did the last dependency, if it is free and can go on with it. */
@@ -206,7 +206,7 @@ function takeable(state: State, agent: Agent, world: World): Queued | undefined 
     if (work.status === 'offered') {
       if (world.isWaiting(work.agentId)) return false;
       // Who would have to judge it leaves it to others, as long as there are any.
-      if (assignment.judges === undefined && mayNeedJudge(phase) && isNamedToJudge(state, agent)) return false;
+      if (assignment.judges === undefined && mayNeedJudge(phase) && isJudgeToBe(state, agent)) return false;
     }
     return mayTake(state, agent, phase, assignment);
   });

@@ -294,7 +294,7 @@ describe('a conflict', () => {
         ['c', 1],
       ],
     );
-    assert.match(waiting.phases[0].waitingFor, /waits for a person: task_decide/);
+    assert.match(waiting.phases[0].waitingFor, /needs a person: task_decide/);
     const decide = { type: 'task_decide', taskId, phase: null, reason: null } as const;
     assert.match(swarm.refusal({ ...decide, choice: `${taskId}/work/9` }).message, /is not among what phase work/);
     swarm.ask({ ...decide, choice: `${taskId}/work/2` });

@@ -158,7 +158,7 @@ test('each way to plan a task and to make one of many results, with real workers
         await raw.call('task_wait', { taskId, waitSeconds: 1 });
         continue;
       }
-      assert.match(phases[0].waitingFor, /waits for a person: task_decide/);
+      assert.match(phases[0].waitingFor, /needs a person: task_decide/);
       const { candidates } = phases[0].decision;
       assert.deepEqual(candidates.map(({ ballot }: any) => ballot).sort(), ['blue', 'green']);
       const { assignmentId } = candidates.find(({ ballot }: any) => ballot === 'green');
