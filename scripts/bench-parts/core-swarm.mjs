@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks';
 import { systemMint } from '../../dist/coordinator/mint.js';
 import { execute } from '../../dist/core/decide.js';
 import { createState } from '../../dist/core/evolve.js';
-import { nextDue } from '../../dist/core/index.js';
+import { nextDue } from '../../dist/core/index/timers.js';
 import { defaultLimits } from '../../dist/core/limits.js';
 import { isRefusal } from '../../dist/core/refusal.js';
 
@@ -18,7 +18,7 @@ const priorities = ['low', 'normal', 'high', 'critical'];
 const usage = { inputTokens: 10, outputTokens: 10, costUsd: null };
 const success = { result: 'done', vote: undefined, usage };
 const failure = { reason: 'exit_code', message: null, details: null, retryable: false, usage };
-const message = { from: null, message: 'hello', replyTo: null };
+const message = { from: null, message: 'hello', replyTo: null, ttlMs: null };
 const show = (payload) => payload.json;
 
 export class Swarm {
@@ -109,12 +109,18 @@ export class Swarm {
       requiredCapabilities: [capabilities[count % capabilities.length]],
       agentType: null,
       parallelism: null,
+      items: null,
       phases: null,
+      planned: false,
       aggregation: null,
       consensusRequired: false,
       consensusThreshold: null,
       failureThreshold: null,
       voteKey: null,
+      votingMechanism: null,
+      conflictResolution: null,
+      lead: null,
+      maxVotes: null,
       retry: { kind: 'exponential_backoff', maxAttempts: 3, initialMs: 100, maxMs: 30_000 },
       timeoutMs: 300_000,
       deadlineMs: 86_400_000,
