@@ -208,10 +208,10 @@ export function errorTable(): string {
     .map(([scope, meaning]) => {
       const rows = errors
         .filter((error) => error.scope === scope)
-        .map(({ reason, code: number, definite, temporary, meaning: what }) =>
-          row(code(reason), `${number} ${names[number]}`, yes(definite), yes(temporary), what),
+        .map(({ reason, code: number, definite, temporary, meaning: what, next = '' }) =>
+          row(code(reason), `${number} ${names[number]}`, yes(definite), yes(temporary), what, next),
         );
-      return `${meaning}\n\n${table(['reason', 'code', 'definite', 'temporary', 'meaning'], rows)}`;
+      return `${meaning}\n\n${table(['reason', 'code', 'definite', 'temporary', 'meaning', 'what to do'], rows)}`;
     })
     .join('\n\n');
 }

@@ -15,6 +15,7 @@ export interface Setting {
   readonly what: string;
   /** Smallest and largest allowed value. */
   readonly range?: readonly [number, number];
+  readonly choices?: readonly string[];
 }
 
 export const settings = {
@@ -43,6 +44,24 @@ export const settings = {
     unit: 'port',
     range: [0, 65535],
     what: 'HTTP port of /health; 0 picks a free one',
+  },
+  dialect: {
+    env: 'MCP_DIALECT',
+    flag: '--dialect',
+    kind: 'string',
+    default: 'auto',
+    unit: 'dialect',
+    choices: ['auto', 'plain', 'mcp'],
+    what: 'What the TCP port speaks: `plain`, `mcp`, or `auto`, which tells them apart message by message',
+  },
+  profile: {
+    env: 'MCP_PROFILE',
+    flag: '--profile',
+    kind: 'string',
+    default: 'all',
+    unit: 'profile',
+    choices: ['all', 'worker', 'submitter'],
+    what: 'Which tools and prompts MCP clients are shown: `worker`, `submitter` or `all`',
   },
   dataDir: {
     env: 'MCP_DATA_DIR',
@@ -173,6 +192,7 @@ export const settings = {
     kind: 'string',
     default: 'info',
     unit: 'level',
+    choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     what: 'trace, debug, info, warn, error, fatal or silent',
   },
   logFile: {
@@ -185,11 +205,13 @@ export const settings = {
   },
 } as const satisfies Readonly<Record<string, Setting>>;
 
-type Value<S extends Setting> = S['kind'] extends 'integer'
-  ? number
-  : S['default'] extends null
-    ? string | null
-    : string;
+type Value<S extends Setting> = S extends { readonly choices: readonly (infer Choice)[] }
+  ? Choice
+  : S['kind'] extends 'integer'
+    ? number
+    : S['default'] extends null
+      ? string | null
+      : string;
 export type Config = { readonly [N in keyof typeof settings]: Value<(typeof settings)[N]> };
 
 export class ConfigError extends Error {}
@@ -210,14 +232,13 @@ export function readConfig(
     else if (variable !== undefined && variable !== '') values[name] = parse(setting, setting.env, variable);
     else values[name] = setting.default;
   }
-  const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
-  if (!levels.includes(String(values['logLevel']))) {
-    throw new ConfigError(`${settings.logLevel.env} is ${values['logLevel']}: it must be one of ${levels.join(', ')}`);
-  }
   return values as Config;
 }
 
 function parse(setting: Setting, source: string, text: string): number | string {
+  if (setting.choices?.includes(text) === false) {
+    throw new ConfigError(`${source} is ${JSON.stringify(text)}: it must be one of ${setting.choices.join(', ')}`);
+  }
   if (setting.kind !== 'integer') return text;
   const [least, most] = setting.range ?? [0, Number.MAX_SAFE_INTEGER];
   const value = Number(text);

@@ -142,6 +142,8 @@ export async function serve(
   };
   const dispatcher = new Dispatcher({
     dialect: plain,
+    speaks: config.dialect,
+    profile: config.profile,
     services,
     log,
     batchMax: connectionLimits.batchMax,

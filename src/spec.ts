@@ -48,8 +48,25 @@ export interface ErrorSpec {
   /** The same request can succeed a little later. */
   readonly temporary: boolean;
   readonly meaning: string;
+  /** What whoever called a tool should do now. */
+  readonly next?: string;
   /** Who can get it: a line, any request, or only what names it among its errors. */
   readonly scope: 'line' | 'request' | 'named';
+}
+
+/** A prompt that MCP clients offer to their users; its text is `protocol/mcp/NAME.md`. */
+export interface PromptSpec {
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+  readonly arguments: readonly { readonly name: string; readonly description: string; readonly required?: boolean }[];
+  readonly text: string;
+}
+
+/** What of the server MCP clients are shown: of the tools some, or all (null). */
+export interface ProfileSpec {
+  readonly prompts: readonly string[];
+  readonly tools: readonly string[] | null;
 }
 
 /** What is wrong with a value; `message` names the place and what would be right. */
@@ -92,6 +109,15 @@ export function definition(name: string): Schema {
 export const tools = loadAll<ToolSpec>('tools/');
 export const methods = loadAll<MethodSpec>('methods/');
 export const events = load<Readonly<Record<string, string>>>('events.json');
+
+const readText = (path: string): string => readFileSync(new URL(path, folder), 'utf8').trim();
+
+const promptTable = load<Readonly<Record<string, Omit<PromptSpec, 'name' | 'text'>>>>('mcp/prompts.json');
+export const prompts: ReadonlyMap<string, PromptSpec> = new Map(
+  Object.entries(promptTable).map(([name, spec]) => [name, { name, ...spec, text: readText(`mcp/${name}.md`) }]),
+);
+export const profiles = load<Readonly<Record<'all' | 'worker' | 'submitter', ProfileSpec>>>('mcp/profiles.json');
+export type ProfileName = keyof typeof profiles;
 
 const errorTable = load<{ names: Readonly<Record<string, string>>; errors: readonly ErrorSpec[] }>('errors.json');
 export const errors: ReadonlyMap<string, ErrorSpec> = new Map(errorTable.errors.map((error) => [error.reason, error]));

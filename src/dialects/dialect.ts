@@ -10,6 +10,12 @@ export interface TurnedDown {
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
+/** A reply, and what to do when it cannot be delivered. No line: nothing is to be answered. */
+export interface Delivery {
+  readonly line: string | undefined;
+  readonly undelivered: (() => void) | null;
+}
+
 export interface Dialect {
   readonly name: string;
   initialize(): string;

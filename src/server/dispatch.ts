@@ -11,9 +11,11 @@ import {
 } from 'json-rpc-2.0';
 import { Abandoned } from '../coordinator/swarm-queue.ts';
 import { isRefusal } from '../core/refusal.ts';
-import type { Dialect, TurnedDown } from '../dialects/dialect.ts';
+import type { Delivery, Dialect, TurnedDown } from '../dialects/dialect.ts';
+import { McpConnection } from '../dialects/mcp/connection.ts';
+import { eraOf, type Era } from '../dialects/mcp/era.ts';
 import type { Log } from '../observe/log.ts';
-import { methods, nearestOf, tools, validate, type Schema } from '../spec.ts';
+import { methods, nearestOf, tools, validate, type ProfileName, type Schema } from '../spec.ts';
 import { identifying, toolHandlers, type Answer, type Call, type Services } from '../tools/index.ts';
 import {
   encodeError,
@@ -23,19 +25,28 @@ import {
   type Notification,
   type Request,
 } from '../wire/jsonrpc.ts';
-import type { Delivery, Session } from './session.ts';
+import type { Session } from './session.ts';
 import { subscribe, unsubscribe } from './subscribing.ts';
 
-/** One call on its way: who asks, and what becomes of an answer that cannot be sent. */
+/** One call on its way: who asks and for how long, and what becomes of an answer that cannot be sent. */
 interface Passage {
   readonly session: Session;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+  readonly onWait: ((seconds: number) => void) | null;
   undelivered: (() => void) | null;
 }
 
 type Method = (params: unknown, passage: Passage) => Promise<string | TurnedDown> | string | TurnedDown;
 
+/** What a listener speaks: one dialect, or what each message is. */
+export type Speaks = 'auto' | 'plain' | 'mcp';
+
 export interface DispatcherOptions {
   readonly dialect: Dialect;
+  readonly speaks: Speaks;
+  /** What MCP clients are shown. */
+  readonly profile: ProfileName;
   readonly services: Services;
   readonly log: Log;
   readonly batchMax: number;
@@ -80,7 +91,14 @@ export class Dispatcher {
   }
 
   async #answerOne(message: Request | Notification, session: Session): Promise<Delivery> {
-    const passage: Passage = { session, undelivered: null };
+    const era = this.#eraOf(message, session);
+    if (era !== null) {
+      const mcp = (session.mcp ??= this.#mcpConnection(session));
+      if (message.kind === 'request') return mcp.request(message, era);
+      mcp.notification(message, era);
+      return silence;
+    }
+    const passage: Passage = { session, signal: session.signal, onWait: null, undelivered: null };
     const { method, params } = message;
     if (message.kind === 'notification') {
       // Whoever sent it asked for silence, not for nothing to happen: its answer is made and dropped.
@@ -158,6 +176,36 @@ export class Dispatcher {
     return Promise.all(deliveries);
   }
 
+  // ---- MCP
+
+  /** null: it is plain. */
+  #eraOf(message: Request | Notification, session: Session): Era | null {
+    const { speaks } = this.#options;
+    if (speaks === 'plain') return null;
+    return eraOf(message, session.mcp?.spoken ?? nothingSpoken) ?? (speaks === 'mcp' ? 'legacy' : null);
+  }
+
+  #mcpConnection(session: Session): McpConnection {
+    const { profile, subscriptionsMax } = this.#options;
+    return new McpConnection(
+      {
+        callTool: async (name, args, { signal, onWait }) => {
+          const passage: Passage = { session, signal, onWait, undelivered: null };
+          try {
+            const answer = await this.#callTool(name, args, passage);
+            return { answer, undelivered: passage.undelivered };
+          } catch (error) {
+            session.log.error({ tool: name, err: error }, 'a tool failed');
+            return { answer: internalError, undelivered: null };
+          }
+        },
+        send: (line) => session.send(line),
+        onError: (error) => session.log.debug({ detail: error.message }, 'MCP'),
+      },
+      { profile, subscriptionsMax },
+    );
+  }
+
   // ---- methods
 
   #addMethods(): void {
@@ -169,7 +217,11 @@ export class Dispatcher {
     });
     this.#add('ping', () => dialect.ping(services.now()));
     this.#add('tools/list', () => dialect.toolsList());
-    this.#add('tools/call', (params, passage) => this.#callTool(params, passage));
+    this.#add('tools/call', async (params, passage) => {
+      const { name, arguments: args = {} } = params as { readonly name: string; readonly arguments?: object };
+      const answer = await this.#callTool(name, args, passage);
+      return isRefusal(answer) ? answer : dialect.toolResult(answer);
+    });
     this.#add('batch', (params, passage) => this.#callBatch(params, passage), null);
     this.#add('subscribe', async (params, { session }) => {
       await settled(session);
@@ -190,8 +242,8 @@ export class Dispatcher {
     });
   }
 
-  async #callTool(params: unknown, passage: Passage): Promise<string | TurnedDown> {
-    const { name, arguments: args = {} } = params as { readonly name: string; readonly arguments?: object };
+  /** The tool's fields, or why it was turned down. */
+  async #callTool(name: string, args: object, passage: Passage): Promise<object | TurnedDown> {
     const tool = tools.get(name);
     const handler = toolHandlers.get(name);
     if (tool === undefined || handler === undefined) return unknownTool(name);
@@ -208,6 +260,8 @@ export class Dispatcher {
       args: args as never,
       caller: passage.session,
       services: this.#options.services,
+      signal: passage.signal,
+      onWait: passage.onWait,
       undelivered: null,
     };
     let answer: Answer;
@@ -219,8 +273,9 @@ export class Dispatcher {
       throw error;
     }
     passage.undelivered = call.undelivered;
-    if (!isRefusal(answer)) return this.dialect.toolResult(answer);
-    passage.session.log.debug({ tool: name, reason: answer.refused, detail: answer.message }, 'refused');
+    if (isRefusal(answer)) {
+      passage.session.log.debug({ tool: name, reason: answer.refused, detail: answer.message }, 'refused');
+    }
     return answer;
   }
 
@@ -249,7 +304,7 @@ export class Dispatcher {
       }
       const { method, params } = entry as { readonly method: string; readonly params?: unknown };
       if (method === 'batch') return refused(nestedBatch);
-      const own: Passage = { session: passage.session, undelivered: null };
+      const own: Passage = Object.assign({}, passage, { undelivered: null });
       const response = await this.#rpc.receive({ jsonrpc: '2.0', id: null, method, params }, own);
       return { line: encodeEntry(response!), undelivered: own.undelivered };
     };
@@ -284,6 +339,8 @@ const replyDropped: TurnedDown = {
   message: 'this entry was executed, but its reply does not fit beside the others: ask for what it said by itself',
   data: { definite: false },
 };
+
+const nothingSpoken: ReadonlySet<Era> = new Set();
 
 const silence: Delivery = { line: undefined, undelivered: null };
 

@@ -6,7 +6,8 @@
  */
 import type { Socket } from 'node:net';
 import { setMaxListeners } from 'node:events';
-import type { TurnedDown } from '../dialects/dialect.ts';
+import type { Delivery, TurnedDown } from '../dialects/dialect.ts';
+import type { McpConnection } from '../dialects/mcp/connection.ts';
 import type { Log } from '../observe/log.ts';
 import type { Caller } from '../tools/index.ts';
 import { encodeError, encodeNotification, parse, type Message } from '../wire/jsonrpc.ts';
@@ -30,6 +31,8 @@ export class Session implements Caller {
   readonly acting = new Map<string, Acting>();
   readonly subscriptions = new Map<string, Subscription>();
   readonly log: Log;
+  /** Set once its client has spoken MCP. */
+  mcp: McpConnection | null = null;
   newestSwarm: string | null = null;
   settling: Promise<unknown> | null = null;
   readonly #socket: Socket;
@@ -348,6 +351,7 @@ export class Session implements Caller {
     this.#stopLineTimer();
     this.#endSubscriptions();
     this.#gone.abort();
+    this.mcp?.close();
     this.#loseAgents();
     this.#wakeWriter();
   }
@@ -361,12 +365,6 @@ export class Session implements Caller {
     for (const acting of this.acting.values()) this.#onLost(acting);
     this.acting.clear();
   }
-}
-
-/** A reply, and what to do when it cannot be delivered. No line: nothing is to be answered. */
-export interface Delivery {
-  readonly line: string | undefined;
-  readonly undelivered: (() => void) | null;
 }
 
 /** Calls that a message asks for: one, or those of a batch of either kind. */

@@ -92,10 +92,11 @@ export async function submitWaiting(
       'this connection has as many waiting requests as it may: wait for one of them, or use another connection',
     );
   }
+  call.onWait?.(waitSeconds);
   try {
     return await coordinator.submit(swarmId, command, {
       until: now() + waitSeconds * 1000,
-      signal: call.caller.signal,
+      signal: call.signal,
     });
   } finally {
     call.caller.endWait();

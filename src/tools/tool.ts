@@ -29,8 +29,6 @@ export interface Services {
 
 /** The connection that calls, as far as tools see it. */
 export interface Caller {
-  /** Aborted when the connection is gone. */
-  readonly signal: AbortSignal;
   /** Address and port at which the connection arrived. */
   readonly endpoint: string;
   /** The agents as which it acts. */
@@ -51,6 +49,10 @@ export interface Call<A> {
   readonly args: A;
   readonly caller: Caller;
   readonly services: Services;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+  /** Called when the call begins to wait for something to happen, for so many seconds at most. */
+  readonly onWait: ((seconds: number) => void) | null;
   /** Called when the reply could not be sent, because the connection was gone by then. */
   undelivered: (() => void) | null;
 }

@@ -18,6 +18,8 @@ export async function listenInProcess(
   const log = silentLog();
   const dispatcher = new Dispatcher({
     dialect: plain,
+    speaks: 'auto',
+    profile: 'all',
     services: { ...services, now } as Services,
     log,
     batchMax: all.batchMax,

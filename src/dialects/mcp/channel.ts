@@ -1,0 +1,131 @@
+/**
+ * The transport between a connection and one instance of the MCP library: messages that have been read and checked go
+ * in, lines come out.
+ *
+ * - Each request is answered once, or, when its client cancels it, not at all.
+ * - Ids come back as they were written, though the library knows strings and integers only.
+ * - What the answer to a cancelled request, or to one of a closed connection, had to deliver is given back.
+ */
+import type { JSONRPCMessage, RequestId, Transport } from '@modelcontextprotocol/server';
+import { encodeError, encodeResult, type Notification, type RawId, type Request } from '../../wire/jsonrpc.ts';
+import type { Delivery } from '../dialect.ts';
+
+/** A request that the library has not answered yet. */
+interface Pending {
+  readonly rawId: RawId;
+  /** Its id, as its client's `notifications/cancelled` has it. */
+  readonly clientId: unknown;
+  readonly resolve: (delivery: Delivery) => void;
+  undelivered: (() => void) | null;
+}
+
+const silence: Delivery = { line: undefined, undelivered: null };
+
+export class Channel implements Transport {
+  onmessage?: NonNullable<Transport['onmessage']>;
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  readonly #write: (line: string) => void;
+  readonly #pending = new Map<RequestId, Pending>();
+  #renamed = 0;
+  #revision: string | null = null;
+
+  /** `write`: for what is no answer to a request. */
+  constructor(write: (line: string) => void) {
+    this.#write = write;
+  }
+
+  /** The revision that `initialize` agreed on. */
+  get revision(): string | null {
+    return this.#revision;
+  }
+
+  // ---- from the client
+
+  request({ id: rawId, method, params }: Request): Promise<Delivery> {
+    const clientId: unknown = JSON.parse(rawId);
+    const id = this.#idFor(rawId, clientId);
+    const message = toMessage({ jsonrpc: '2.0', id, method, params });
+    // Its answer is what ends it, long after notifications for it.
+    if (method === 'subscriptions/listen') {
+      this.onmessage?.(message);
+      return Promise.resolve(silence);
+    }
+    return new Promise((resolve) => {
+      this.#pending.set(id, { rawId, clientId, resolve, undelivered: null });
+      this.onmessage?.(message);
+    });
+  }
+
+  notification({ method, params }: Notification): void {
+    if (method === 'notifications/cancelled') this.#cancel((params as { requestId?: unknown } | undefined) ?? {});
+    else this.onmessage?.(toMessage({ jsonrpc: '2.0', method, params }));
+  }
+
+  #cancel(params: { readonly requestId?: unknown }): void {
+    const [id = params.requestId, pending] =
+      [...this.#pending].find(([, { clientId }]) => clientId === params.requestId) ?? [];
+    this.onmessage?.(
+      toMessage({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { ...params, requestId: id } }),
+    );
+    if (pending !== undefined) this.#drop(id as RequestId, pending);
+  }
+
+  /** The connection is gone. */
+  closed(): void {
+    this.onclose?.();
+    for (const [id, pending] of [...this.#pending]) this.#drop(id, pending);
+  }
+
+  #drop(id: RequestId, pending: Pending): void {
+    this.#pending.delete(id);
+    pending.undelivered?.();
+    pending.resolve(silence);
+  }
+
+  /** What the library takes for an id: a string or an integer, and not that of another request under way. */
+  #idFor(rawId: RawId, clientId: unknown): RequestId {
+    const isOrdinary = typeof clientId === 'string' || Number.isSafeInteger(clientId);
+    if (isOrdinary && JSON.stringify(clientId) === rawId && !this.#pending.has(clientId as RequestId)) {
+      return clientId as RequestId;
+    }
+    this.#renamed += 1;
+    return `renamed ${this.#renamed} ${rawId}`;
+  }
+
+  // ---- from the library
+
+  /** What to do if the answer to a request that is being made cannot be delivered. */
+  owes(id: RequestId, undelivered: (() => void) | null): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) undelivered?.();
+    else pending.undelivered = undelivered;
+  }
+
+  async start(): Promise<void> {}
+
+  async send(message: JSONRPCMessage): Promise<void> {
+    const pending = 'method' in message || message.id === undefined ? undefined : this.#pending.get(message.id);
+    if (pending === undefined) return this.#write(JSON.stringify(message));
+    const { rawId, resolve, undelivered } = pending;
+    this.#pending.delete((message as { id: RequestId }).id);
+    const line =
+      'error' in message
+        ? encodeError(rawId, message.error)
+        : encodeResult(rawId, JSON.stringify((message as { result: object }).result));
+    resolve({ line, undelivered });
+  }
+
+  async close(): Promise<void> {
+    this.closed();
+  }
+
+  setProtocolVersion(revision: string): void {
+    this.#revision = revision;
+  }
+}
+
+/** The wire has checked that it is a message; whether MCP knows it is the library's to say. */
+function toMessage(message: object): JSONRPCMessage {
+  return message as JSONRPCMessage;
+}

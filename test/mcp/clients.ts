@@ -1,0 +1,82 @@
+/** The official MCP clients of both generations, in every revision that they can be made to speak. */
+import type { TestContext } from 'node:test';
+import { Client } from '@modelcontextprotocol/client';
+import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
+import { tcpTransport } from './tcp-transport.ts';
+
+export type Transport = ReturnType<typeof tcpTransport>;
+type AnyTransport = Parameters<Client['connect']>[0];
+
+export interface Way {
+  readonly name: string;
+  readonly revision: string;
+  readonly connect: (t: TestContext, port: number) => Promise<{ client: Client; transport: Transport }>;
+}
+
+export const legacyRevisions = ['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25'];
+const modernRevision = '2026-07-28';
+const me = { name: 'test', version: '1' };
+
+async function connected(t: TestContext, client: Client, transport: Transport): ReturnType<Way['connect']> {
+  t.after(() => transport.break());
+  await client.connect(transport as AnyTransport);
+  return { client, transport };
+}
+
+/** The client of the first generation asks for its newest revision only: an older one of itself is that, but for this. */
+function asking(transport: Transport, revision: string): Transport {
+  const { send } = transport;
+  transport.send = (message: any) =>
+    send(
+      message.method === 'initialize'
+        ? { ...message, params: { ...message.params, protocolVersion: revision } }
+        : message,
+    );
+  return transport;
+}
+
+const v1 = (revision: string): Way => ({
+  name: `v1 client, ${revision}`,
+  revision,
+  connect: (t, port) => connected(t, new ClientV1(me) as unknown as Client, asking(tcpTransport(port), revision)),
+});
+
+const v2Legacy = (revision: string): Way => ({
+  name: `v2 client, ${revision}`,
+  revision,
+  connect: (t, port) => connected(t, new Client(me, { supportedProtocolVersions: [revision] }), tcpTransport(port)),
+});
+
+/** It finds out by itself which era the server speaks. */
+const v2Auto: Way = {
+  name: 'v2 client, which probes',
+  revision: modernRevision,
+  connect: (t, port) => connected(t, new Client(me, { versionNegotiation: { mode: 'auto' } }), tcpTransport(port)),
+};
+
+export const v2Modern: Way = {
+  name: `v2 client, ${modernRevision}`,
+  revision: modernRevision,
+  connect: (t, port) =>
+    connected(t, new Client(me, { versionNegotiation: { mode: { pin: modernRevision } } }), tcpTransport(port)),
+};
+
+export const newestOfEach = [v1('2025-11-25'), v2Legacy('2025-11-25'), v2Modern];
+export const ways: readonly Way[] = [...legacyRevisions.map(v1), ...legacyRevisions.map(v2Legacy), v2Auto, v2Modern];
+
+/** The fields of a tool's result; throws what it says when it was turned down. */
+export async function call(client: Client, name: string, args: object = {}): Promise<any> {
+  const result = await client.callTool({ name, arguments: args as Record<string, unknown> });
+  const [text] = result.content as { text: string }[];
+  if (result.isError === true) throw new Error(text!.text);
+  return JSON.parse(text!.text);
+}
+
+/** What makes a request one of 2026-07-28. */
+export const modernMeta = {
+  _meta: {
+    'io.modelcontextprotocol/protocolVersion': modernRevision,
+    'io.modelcontextprotocol/clientInfo': me,
+    'io.modelcontextprotocol/clientCapabilities': {},
+  },
+};
