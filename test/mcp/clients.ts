@@ -35,10 +35,19 @@ function asking(transport: Transport, revision: string): Transport {
   return transport;
 }
 
+/** With the signature of the second generation. */
+function clientV1(): Client {
+  const client = new ClientV1(me);
+  const { callTool } = client;
+  return Object.assign(client as unknown as Client, {
+    callTool: (params: any, options: any) => callTool.call(client, params, undefined, options),
+  });
+}
+
 const v1 = (revision: string): Way => ({
   name: `v1 client, ${revision}`,
   revision,
-  connect: (t, port) => connected(t, new ClientV1(me) as unknown as Client, asking(tcpTransport(port), revision)),
+  connect: (t, port) => connected(t, clientV1(), asking(tcpTransport(port), revision)),
 });
 
 const v2Legacy = (revision: string): Way => ({
