@@ -22,6 +22,8 @@ interface Asked {
 
 interface Connection {
   readonly raw: RawConnection;
+  /** It speaks MCP, so its replies are not those of `methods/`. */
+  readonly mcp: boolean;
   /** By the text of the id: requests that have not been answered. */
   readonly asked: Map<string, Asked[]>;
   /** Lines that came before a step wanted them. */
@@ -40,7 +42,8 @@ export async function replay(t: TestContext, { name, steps }: Transcript, target
   const connection = async (by: string): Promise<Connection> => {
     let found = connections.get(by);
     if (found === undefined) {
-      found = { raw: await connectRaw(t, target.port()), asked: new Map(), early: [], begun: '' };
+      const raw = await connectRaw(t, target.port());
+      found = { raw, mcp: by.startsWith('mcp'), asked: new Map(), early: [], begun: '' };
       connections.set(by, found);
     }
     return found;
@@ -157,6 +160,7 @@ function remember(to: Connection, text: string): void {
 /** Whatever has a usable id and is no response is owed a reply, be it a proper request or not. */
 function rememberOne({ asked }: Connection, sent: { readonly [key: string]: unknown }, text: string): void {
   const { id, method, params } = sent;
+  if (method === 'notifications/cancelled') asked.delete(JSON.stringify((params as { requestId: unknown }).requestId));
   const usable = typeof id === 'string' || typeof id === 'number' || id === null;
   if (!usable || 'result' in sent || 'error' in sent) return;
   const key = idText(text) ?? JSON.stringify(id);
@@ -195,9 +199,10 @@ function kindOf(text: string): string {
 }
 
 /** What holds for every line of a server, whatever it answers. */
-function check({ asked }: Connection, line: string): unknown {
+function check({ asked, mcp }: Connection, line: string): unknown {
   const message = JSON.parse(line) as unknown;
-  if (!Array.isArray(message)) checkMessage(asked, message as Reply, idText(line));
+  if (mcp) checkMcp(asked, message as Reply, idText(line));
+  else if (!Array.isArray(message)) checkMessage(asked, message as Reply, idText(line));
   // The ids of a batch's entries are read anew: a transcript does not write them in an odd way.
   else for (const entry of message) checkMessage(asked, entry as Reply, JSON.stringify((entry as Reply).id));
   return message;
@@ -226,6 +231,20 @@ function checkMessage(asked: Connection['asked'], message: Reply, id: string | u
   if (request === null)
     assert.ok(message.error !== undefined && id === 'null', `nobody asked: ${JSON.stringify(message)}`);
   checkAnswer(request, message);
+}
+
+/** The official clients check the rest, in test/mcp. */
+function checkMcp(asked: Connection['asked'], { method, result, error }: Reply, id: string | undefined): void {
+  if (method !== undefined) return;
+  const [request] = asked.get(id!) ?? [];
+  assert.ok(request !== undefined, `nobody asked: ${id}`);
+  asked.delete(id!);
+  assert.notEqual(error?.code, -32002);
+  const { structuredContent } = (result ?? {}) as { readonly structuredContent?: unknown };
+  if (structuredContent !== undefined) {
+    const tool = (request.params as { readonly name: string }).name;
+    conforms(tools.get(tool)!.output, structuredContent, tool);
+  }
 }
 
 function checkNotification({ method, params }: Reply): void {
