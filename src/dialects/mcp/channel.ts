@@ -6,8 +6,21 @@
  * - Ids come back as they were written, though the library knows strings and integers only.
  * - What the answer to a cancelled request, or to one of a closed connection, had to deliver is given back.
  */
-import type { JSONRPCMessage, RequestId, Transport } from '@modelcontextprotocol/server';
-import { encodeError, encodeResult, type Notification, type RawId, type Request } from '../../wire/jsonrpc.ts';
+import {
+  isJSONRPCRequest,
+  ProtocolErrorCode,
+  type JSONRPCMessage,
+  type RequestId,
+  type Transport,
+} from '@modelcontextprotocol/server';
+import {
+  encodeError,
+  encodeResult,
+  type ErrorObject,
+  type Notification,
+  type RawId,
+  type Request,
+} from '../../wire/jsonrpc.ts';
 import type { Delivery } from '../dialect.ts';
 
 /** A request that the library has not answered yet. */
@@ -18,6 +31,11 @@ interface Pending {
   readonly resolve: (delivery: Delivery) => void;
   undelivered: (() => void) | null;
 }
+
+const notOfMcp: ErrorObject = {
+  code: ProtocolErrorCode.InvalidParams,
+  message: 'params must be an object, and in its _meta a progressToken must be a string or an integer',
+};
 
 const silence: Delivery = { line: undefined, undelivered: null };
 
@@ -46,6 +64,8 @@ export class Channel implements Transport {
     const clientId: unknown = JSON.parse(rawId);
     const id = this.#idFor(rawId, clientId);
     const message = toMessage({ jsonrpc: '2.0', id, method, params });
+    // The library would drop it without an answer.
+    if (!isJSONRPCRequest(message)) return Promise.resolve({ line: encodeError(rawId, notOfMcp), undelivered: null });
     // Its answer is what ends it, long after notifications for it.
     if (method === 'subscriptions/listen') {
       this.onmessage?.(message);
