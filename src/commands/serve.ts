@@ -1,7 +1,6 @@
 /** `skein serve`: runs a coordinator until it is told to stop. */
 import type { Command } from 'commander';
 import { ConfigError, isSet, readConfig, settings, type Config, type Setting } from '../config.ts';
-import { serve } from '../main.ts';
 import { createLog } from '../observe/log.ts';
 
 type Flags = { readonly [N in keyof Config]?: string };
@@ -40,6 +39,8 @@ async function run(flags: Flags): Promise<void> {
     return;
   }
   const log = createLog({ level: config.logLevel, file: config.logFile });
+  // Here and not above: the other subcommands, workers among them, have no use for what makes up a server.
+  const { serve } = await import('../main.ts');
   try {
     const running = await serve(config, { log, configFileNamed: isSet('configFile', process.env, flags) });
     process.once('SIGTERM', running.stop);
