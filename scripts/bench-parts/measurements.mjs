@@ -25,6 +25,18 @@ export const measurements = [
     start: async (newFolder) => [{ name: 'skein', work: 'memory', ...(await startSkein(newFolder())) }],
   },
   {
+    name: 'mcp',
+    title: 'memory_store + memory_retrieve of 200 B, by dialect',
+    async start(newFolder) {
+      const skein = await startSkein(newFolder());
+      return [
+        { name: 'skein, plain', work: 'memory', ...skein },
+        { name: 'MCP 2025-11-25', work: 'memoryMcpLegacy', ...skein },
+        { name: 'MCP 2026-07-28', work: 'memoryMcpModern', ...skein },
+      ];
+    },
+  },
+  {
     name: 'memory-redis',
     title: 'memory_store + memory_retrieve of 200 B, on Redis',
     async start(newFolder) {

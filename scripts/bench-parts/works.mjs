@@ -24,8 +24,8 @@ function expect(holds, answer) {
   if (!holds) throw new Error(`unexpected answer: ${JSON.stringify(answer)}`);
 }
 
-function call(name, args) {
-  return `"method":"tools/call","params":{"name":"${name}","arguments":${JSON.stringify(args)}}`;
+function call(name, args, meta = {}) {
+  return `"method":"tools/call","params":${JSON.stringify({ name, arguments: args, ...meta })}`;
 }
 
 async function connectAll(connect, port, connections) {
@@ -45,6 +45,45 @@ async function inSwarm({ port, connections }) {
   return { sockets, swarmId, end };
 }
 
+/** How a dialect is spoken: what begins a connection, what each call carries, and where the fields of an answer are. */
+const plain = { handshake: null, meta: {}, fields: (result) => result };
+const clientInfo = { name: 'bench', version: '1' };
+const mcpLegacy = {
+  handshake: `"method":"initialize","params":${JSON.stringify({ protocolVersion: '2025-11-25', capabilities: {}, clientInfo })}`,
+  meta: {},
+  fields: ({ structuredContent }) => structuredContent,
+};
+const mcpModern = {
+  handshake: null,
+  meta: {
+    _meta: {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientInfo': clientInfo,
+      'io.modelcontextprotocol/clientCapabilities': {},
+    },
+  },
+  fields: ({ structuredContent }) => structuredContent,
+};
+
+async function memory({ port, connections, inFlight }, record, { handshake, meta, fields }) {
+  const { sockets, swarmId, end } = await inSwarm({ port, connections });
+  if (handshake !== null) await Promise.all(sockets.map((socket) => socket.ask(handshake)));
+  const at = (flow) => ({ swarmId, key: key(flow, connections * inFlight) });
+  // As JSON the text has quotes round it.
+  const value = (flow) => text(flow, valueBytes - 2);
+  const steps = [
+    {
+      ask: (flow) => call('memory_store', { ...at(flow), value: value(flow) }, meta),
+      check: (stored) => expect(fields(stored).stored === true, stored),
+    },
+    {
+      ask: (flow) => call('memory_retrieve', at(flow), meta),
+      check: (found, flow) => expect(fields(found).value === value(flow), found),
+    },
+  ];
+  return { begin: () => startFlows(sockets, inFlight, steps, record), close: end };
+}
+
 export const works = {
   async ping({ port, connections, inFlight }, record) {
     const sockets = await connectAll(connectJsonRpc, port, connections);
@@ -57,23 +96,9 @@ export const works = {
     };
   },
 
-  async memory({ port, connections, inFlight }, record) {
-    const { sockets, swarmId, end } = await inSwarm({ port, connections });
-    const at = (flow) => ({ swarmId, key: key(flow, connections * inFlight) });
-    // As JSON the text has quotes round it.
-    const value = (flow) => text(flow, valueBytes - 2);
-    const steps = [
-      {
-        ask: (flow) => call('memory_store', { ...at(flow), value: value(flow) }),
-        check: (stored) => expect(stored.stored === true, stored),
-      },
-      {
-        ask: (flow) => call('memory_retrieve', at(flow)),
-        check: (found, flow) => expect(found.value === value(flow), found),
-      },
-    ];
-    return { begin: () => startFlows(sockets, inFlight, steps, record), close: end };
-  },
+  memory: (target, record) => memory(target, record, plain),
+  memoryMcpLegacy: (target, record) => memory(target, record, mcpLegacy),
+  memoryMcpModern: (target, record) => memory(target, record, mcpModern),
 
   /** One client, as many flows as elsewhere on all connections: ioredis puts what they ask into common pipelines. */
   async redis({ port, connections, inFlight }, record) {
