@@ -6,6 +6,7 @@
  * be copied again and again where it has less room.
  */
 import { Command } from 'commander';
+import { addBridge } from './commands/bridge.ts';
 import { addCall } from './commands/call.ts';
 import { addPing } from './commands/ping.ts';
 import { addRun } from './commands/run.ts';
@@ -27,5 +28,6 @@ addCall(program);
 addStatus(program);
 addTask(program);
 addPing(program);
+addBridge(program);
 
 await program.parseAsync();

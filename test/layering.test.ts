@@ -24,6 +24,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'all'>> = {
   client: ['wire', 'spec', 'spec.types'],
   worker: ['client', 'observe', 'agent-types', 'procfs', 'spec.types'],
   hosts: ['core', 'client', 'observe', 'procfs'],
+  bridge: ['wire', 'dialects'],
   commands: 'all',
   main: 'all',
   cli: 'all',

@@ -202,7 +202,7 @@ export class Dispatcher {
         send: (line) => session.send(line),
         onError: (error) => session.log.debug({ detail: error.message }, 'MCP'),
       },
-      { profile, subscriptionsMax },
+      { profile: session.profile ?? profile, subscriptionsMax },
     );
   }
 
@@ -211,7 +211,12 @@ export class Dispatcher {
   #addMethods(): void {
     const { dialect, services } = this.#options;
     this.#add('initialize', (params, { session }) => {
-      const { clientInfo } = params as { readonly clientInfo?: { readonly name?: string } };
+      const { clientInfo, profile } = params as {
+        readonly clientInfo?: { readonly name?: string };
+        readonly profile?: ProfileName;
+      };
+      if (profile !== undefined && session.mcp !== null) return profileTooLate;
+      session.profile = profile ?? session.profile;
       session.log.debug({ client: excerpt(clientInfo?.name ?? 'unnamed') }, 'initialized');
       return dialect.initialize();
     });
@@ -322,6 +327,12 @@ export class Dispatcher {
 const internalError: TurnedDown = {
   refused: 'internal_error',
   message: 'the server has a bug here, and its log has the details: whether the request took effect is not known',
+};
+
+const profileTooLate: TurnedDown = {
+  refused: 'invalid_arguments',
+  message: 'initialize: profile has to be chosen before the connection speaks MCP',
+  data: { path: 'profile' },
 };
 
 const nestedBatch: TurnedDown = {

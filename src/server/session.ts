@@ -9,6 +9,7 @@ import { setMaxListeners } from 'node:events';
 import type { Delivery, TurnedDown } from '../dialects/dialect.ts';
 import type { McpConnection } from '../dialects/mcp/connection.ts';
 import type { Log } from '../observe/log.ts';
+import type { ProfileName } from '../spec.ts';
 import type { Caller } from '../tools/index.ts';
 import { encodeError, encodeNotification, parse, type Message } from '../wire/jsonrpc.ts';
 import { LineDecoder, type Line } from '../wire/lines.ts';
@@ -31,6 +32,8 @@ export class Session implements Caller {
   readonly acting = new Map<string, Acting>();
   readonly subscriptions = new Map<string, Subscription>();
   readonly log: Log;
+  /** What its client wants to be shown in MCP; null: what the listener is set to. */
+  profile: ProfileName | null = null;
   /** Set once its client has spoken MCP. */
   mcp: McpConnection | null = null;
   newestSwarm: string | null = null;

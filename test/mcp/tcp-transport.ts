@@ -1,6 +1,5 @@
 /** All that an MCP client needs to speak over TCP: a line is a message. Fits the clients of both generations. */
 import { createConnection } from 'node:net';
-import { createInterface } from 'node:readline';
 
 export function tcpTransport(port: number) {
   const socket = createConnection({ port, host: '127.0.0.1' });
@@ -9,7 +8,12 @@ export function tcpTransport(port: number) {
     onclose: undefined as (() => void) | undefined,
     onerror: undefined as ((error: Error) => void) | undefined,
     start: async () => {
-      createInterface({ input: socket }).on('line', (line) => transport.onmessage?.(JSON.parse(line)));
+      let begun = '';
+      socket.setEncoding('utf8').on('data', (chunk: string) => {
+        const lines = (begun + chunk).split('\n');
+        begun = lines.pop()!;
+        for (const line of lines) transport.onmessage?.(JSON.parse(line));
+      });
       socket.on('close', () => transport.onclose?.()).on('error', (error) => transport.onerror?.(error));
     },
     send: async (message: object) => void socket.write(`${JSON.stringify(message)}\n`),

@@ -1,0 +1,29 @@
+/** `skein bridge`: the command that an MCP client's configuration names. */
+import { Option, type Command } from 'commander';
+import { bridge } from '../bridge.ts';
+import { settingsOf } from '../client/options.ts';
+import { profiles } from '../spec.ts';
+import { withServer, type ServerFlags } from './flags.ts';
+
+export function addBridge(program: Command): void {
+  withServer(program.command('bridge'))
+    .description('Speak MCP over standard input and output, carried to the server; connects again when it restarts.')
+    .addOption(
+      new Option('--profile <profile>', 'Which tools are shown [what the server is set to]').choices(
+        Object.keys(profiles),
+      ),
+    )
+    .addHelpText('after', '\nExample, in the configuration of an MCP client:\n  skein bridge --profile worker')
+    .action(async ({ host, port, profile }: ServerFlags & { readonly profile?: string }) => {
+      const settings = settingsOf({ host, port });
+      await bridge({
+        input: process.stdin,
+        output: process.stdout,
+        host: settings.host,
+        port: settings.port,
+        profile: profile ?? null,
+        lineBytesMax: settings.lineBytesMax,
+        say: (text) => console.error(`skein: ${text}`),
+      });
+    });
+}

@@ -1,0 +1,106 @@
+/** `skein bridge`: MCP over the standard input and output of a process, and a coordinator that comes, goes and returns. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { test, type TestContext } from 'node:test';
+import { Client } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport as StdioClientTransportV1 } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { profiles, tools } from '../../src/spec.ts';
+import { cli, startServer, temporaryFolder } from '../server-process.ts';
+import { call } from './clients.ts';
+
+const me = { name: 'test', version: '1' };
+const args = (port: number, ...more: string[]) => [...cli.slice(1), 'bridge', '--port', String(port), ...more];
+
+/** The bridge as a command of ours, for what no client shows. */
+function startBridge(t: TestContext, port: number) {
+  const child = spawn(cli[0]!, args(port), { stdio: ['pipe', 'pipe', 'pipe'] });
+  t.after(() => child.kill('SIGKILL'));
+  const output = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const said = createInterface({ input: child.stderr })[Symbol.asyncIterator]();
+  return {
+    child,
+    send: (message: object) => void child.stdin.write(`${JSON.stringify(message)}\n`),
+    message: async (): Promise<any> => JSON.parse((await output.next()).value),
+    said: async (): Promise<string> => (await said.next()).value,
+    ended: once(child, 'exit').then(([code]) => code as number),
+  };
+}
+
+test('MCP clients over the bridge', async (t) => {
+  const server = await startServer(t);
+  for (const mode of ['legacy', 'auto'] as const) {
+    await t.test(`v2, ${mode}`, async (t) => {
+      const client = new Client(me, { versionNegotiation: { mode } });
+      const transport = new StdioClientTransport({ command: cli[0]!, args: args(server.port, '--profile', 'worker') });
+      t.after(() => transport.close());
+      await client.connect(transport);
+      assert.equal(client.getNegotiatedProtocolVersion(), mode === 'auto' ? '2026-07-28' : '2025-11-25');
+      assert.deepEqual(
+        (await client.listTools()).tools.map(({ name }) => name),
+        profiles.worker.tools,
+      );
+      await assert.rejects(call(client, 'task_next'), /not_joined/);
+    });
+  }
+
+  await t.test('v1, without a profile', async (t) => {
+    const client = new ClientV1(me);
+    const transport = new StdioClientTransportV1({ command: cli[0]!, args: args(server.port) });
+    t.after(() => transport.close());
+    await client.connect(transport);
+    assert.equal((await client.listTools()).tools.length, tools.size);
+  });
+
+  await t.test('it ends with its input, after what is under way has been answered', async (t) => {
+    const bridge = startBridge(t, server.port);
+    bridge.send({ jsonrpc: '2.0', id: 1, method: 'ping' });
+    bridge.child.stdin.end();
+    assert.equal((await bridge.message()).result.status, 'ok');
+    assert.equal(await bridge.ended, 0);
+  });
+});
+
+for (const mode of ['legacy', { pin: '2026-07-28' }] as const) {
+  test(`a restart of the coordinator, seen from a client of ${JSON.stringify(mode)}`, async (t) => {
+    const dataDir = await temporaryFolder(t);
+    const server = await startServer(t, { dataDir });
+    const client = new Client(me, { versionNegotiation: { mode } });
+    const transport = new StdioClientTransport({ command: cli[0]!, args: args(server.port) });
+    t.after(() => transport.close());
+    await client.connect(transport);
+    const { swarmId } = await call(client, 'swarm_init', { name: 'survives' });
+    const { agentId, resumeToken } = await call(client, 'swarm_join', { swarmId });
+
+    let waits = (): void => {};
+    const waiting = new Promise<void>((resolve) => (waits = resolve));
+    const next = client.callTool({ name: 'task_next', arguments: { waitSeconds: 600 } }, { onprogress: () => waits() });
+    await waiting;
+    server.kill('SIGKILL');
+    const { isError, content } = await next;
+    assert.equal(isError, true);
+    assert.match((content as { text: string }[])[0]!.text, /swarm_join with its resumeToken[^]*"definite":false/);
+    await server.ended;
+
+    // It waits for the coordinator, and does not know that there was another.
+    const later = call(client, 'swarm_status', { swarmId });
+    await startServer(t, { dataDir, port: server.port });
+    assert.equal((await later).name, 'survives');
+    await assert.rejects(call(client, 'task_next', {}), /not_joined/);
+    assert.equal((await call(client, 'swarm_join', { token: resumeToken })).agentId, agentId);
+  });
+}
+
+test('without a coordinator the bridge waits for one, and ends with its input all the same', async (t) => {
+  const server = await startServer(t);
+  server.kill('SIGTERM');
+  await server.ended;
+  const bridge = startBridge(t, server.port);
+  assert.match(await bridge.said(), /no coordinator at 127\.0\.0\.1:\d+/);
+  bridge.send({ jsonrpc: '2.0', id: 1, method: 'ping' });
+  bridge.child.stdin.end();
+  assert.equal(await bridge.ended, 0);
+});
