@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { errors, tools, validate, version } from '../../src/spec.ts';
 import { connectRaw, startServer } from '../server-process.ts';
-import { legacyRevisions, modernMeta, ways } from './clients.ts';
+import { call, legacyRevisions, modernMeta, ways } from './clients.ts';
 
 const isModern = (revision: string): boolean => !legacyRevisions.includes(revision);
 
@@ -15,7 +15,7 @@ test('MCP clients of every revision', async (t) => {
       const { client } = await connect(t, server.port);
       assert.equal(client.getServerVersion()?.name, 'skein');
       assert.equal(client.getServerVersion()?.version, version);
-      assert.deepEqual(client.getServerCapabilities(), { tools: {}, prompts: {} });
+      assert.deepEqual(client.getServerCapabilities(), { tools: {}, prompts: {}, resources: {} });
       const instructions = client.getInstructions()!;
       assert.match(instructions, /task_next/);
       assert.ok(instructions.length < 2_000, `clients cut off instructions of ${instructions.length} characters`);
@@ -64,6 +64,45 @@ test('MCP clients of every revision', async (t) => {
       assert.match((prompt.messages[0]!.content as { text: string }).text, /task_orchestrate[^]*\ngoal: peace$/);
       await assert.rejects(client.getPrompt({ name: 'orchestrate' }), { code: -32602, message: /goal is missing/ });
       await assert.rejects(client.getPrompt({ name: 'nothing' }), { code: -32602, message: /worker, orchestrate/ });
+
+      const { swarmId } = fields;
+      const { resources } = await client.listResources();
+      assert.ok(resources.some((resource) => resource.uri === `skein://${swarmId}/status` && resource.name === name));
+      const { resourceTemplates } = await client.listResourceTemplates();
+      assert.deepEqual(
+        resourceTemplates.map((template) => template.name),
+        ['swarm', 'task_queue', 'memory_bank'],
+      );
+      const read = async (path: string): Promise<any> => {
+        const { contents } = await client.readResource({ uri: `skein://${swarmId}/${path}` });
+        return JSON.parse((contents[0] as { text: string }).text);
+      };
+      assert.equal((await read('status')).name, name);
+      const { taskId } = await call(client, 'task_orchestrate', { swarmId, task: 'to be looked at' });
+      assert.equal((await read(`tasks/${taskId}`)).status, 'orchestrating');
+      for (const [path, at] of [
+        ['memory/plain', { key: 'plain' }],
+        ['memory/a%2Fb%20%3F%23%C3%BC', { key: 'a/b ?#ü' }],
+        ['memory/k?namespace=a%26b', { key: 'k', namespace: 'a&b' }],
+      ] as const) {
+        await assert.rejects(read(path), { code: -32602 });
+        await call(client, 'memory_store', { swarmId, ...at, value: path });
+        assert.equal((await read(path)).value, path);
+      }
+      for (const path of [
+        '',
+        'nothing',
+        'tasks',
+        'tasks/',
+        'tasks/task_1_x',
+        'memory/%ff',
+        'memory/k?x=1',
+        'status/x',
+        `tasks/${taskId}?x`,
+      ]) {
+        await assert.rejects(read(path), { code: -32602 }, path);
+      }
+      await assert.rejects(client.readResource({ uri: 'skein://swarm_1_x/status' }), { code: -32602 });
       await client.close();
     });
   }

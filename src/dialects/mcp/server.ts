@@ -1,5 +1,5 @@
 /**
- * An instance of the MCP library for one connection: lists tools and prompts, and calls tools.
+ * An instance of the MCP library for one connection: tools, prompts and resources.
  *
  * What a tool turns down is a result that says so (`isError`), since models see results and not protocol errors; it says
  * what to do next. Protocol errors are left for what a model cannot mend: a tool that there is not, a bug of ours.
@@ -18,6 +18,7 @@ import type { TurnedDown } from '../dialect.ts';
 import type { Channel } from './channel.ts';
 import { listingOf, promptText, type Listing } from './listing.ts';
 import { tellWhileWaiting } from './progress.ts';
+import { listResources, reader, readResource, templates } from './resources.ts';
 
 /** How tools are called, whatever the dialect. */
 export type CallTool = (
@@ -42,10 +43,15 @@ export function mcpServer(channel: Channel, profile: ProfileName, callTool: Call
   const server = new Server(
     { name: 'skein', title: 'skein', version },
     {
-      capabilities: { tools: {}, prompts: {} },
+      capabilities: { tools: {}, prompts: {}, resources: {} },
       instructions: listing.instructions,
       supportedProtocolVersions: legacyRevisions,
-      cacheHints: { 'tools/list': unchanging, 'prompts/list': unchanging, 'server/discover': unchanging },
+      cacheHints: {
+        'tools/list': unchanging,
+        'prompts/list': unchanging,
+        'resources/templates/list': unchanging,
+        'server/discover': unchanging,
+      },
     },
   );
   server.setRequestHandler('tools/list', () => ({ tools: toolsFor(listing, channel.revision) }));
@@ -66,6 +72,13 @@ export function mcpServer(channel: Channel, profile: ProfileName, callTool: Call
   };
   server.setRequestHandler('prompts/list', () => ({ prompts: listing.prompts }));
   server.setRequestHandler('prompts/get', ({ params }) => promptOf(listing, params.name, params.arguments ?? {}));
+  server.setRequestHandler('resources/list', async (_, { mcpReq }) => ({
+    resources: await listResources(reader(callTool, mcpReq.signal)),
+  }));
+  server.setRequestHandler('resources/templates/list', () => ({ resourceTemplates: templates }));
+  server.setRequestHandler('resources/read', ({ params }, { mcpReq }) =>
+    readResource(params.uri, reader(callTool, mcpReq.signal)),
+  );
   return server;
 }
 
