@@ -27,6 +27,7 @@ import {
 } from '../wire/jsonrpc.ts';
 import type { Session } from './session.ts';
 import { subscribe, unsubscribe } from './subscribing.ts';
+import { watchSwarm } from './watching.ts';
 
 /** One call on its way: who asks and for how long, and what becomes of an answer that cannot be sent. */
 interface Passage {
@@ -186,7 +187,7 @@ export class Dispatcher {
   }
 
   #mcpConnection(session: Session): McpConnection {
-    const { profile, subscriptionsMax } = this.#options;
+    const { profile, services, subscriptionsMax } = this.#options;
     return new McpConnection(
       {
         callTool: async (name, args, { signal, onWait }) => {
@@ -199,6 +200,13 @@ export class Dispatcher {
             return { answer: internalError, undelivered: null };
           }
         },
+        watch: (swarmId, taskId, onChange) =>
+          watchSwarm(
+            services.coordinator,
+            swarmId,
+            { taskId, onChange, writable: () => session.writable() },
+            session.log,
+          ),
         send: (line) => session.send(line),
         onError: (error) => session.log.debug({ detail: error.message }, 'MCP'),
       },

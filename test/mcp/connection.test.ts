@@ -16,6 +16,7 @@ function connection() {
   const mcp = new McpConnection(
     {
       callTool: (name, _, { signal }) => new Promise((answer) => calls.push({ name, signal, answer })),
+      watch: () => assert.fail('nothing is watched here'),
       send: (line) => sent.push(line),
       onError: (error) => assert.fail(error),
     },

@@ -15,7 +15,7 @@ test('MCP clients of every revision', async (t) => {
       const { client } = await connect(t, server.port);
       assert.equal(client.getServerVersion()?.name, 'skein');
       assert.equal(client.getServerVersion()?.version, version);
-      assert.deepEqual(client.getServerCapabilities(), { tools: {}, prompts: {}, resources: {} });
+      assert.deepEqual(client.getServerCapabilities(), { tools: {}, prompts: {}, resources: { subscribe: true } });
       const instructions = client.getInstructions()!;
       assert.match(instructions, /task_next/);
       assert.ok(instructions.length < 2_000, `clients cut off instructions of ${instructions.length} characters`);

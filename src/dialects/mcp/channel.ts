@@ -10,6 +10,7 @@ import {
   isJSONRPCRequest,
   ProtocolErrorCode,
   type JSONRPCMessage,
+  type JSONRPCRequest,
   type RequestId,
   type Transport,
 } from '@modelcontextprotocol/server';
@@ -21,7 +22,8 @@ import {
   type RawId,
   type Request,
 } from '../../wire/jsonrpc.ts';
-import type { Delivery } from '../dialect.ts';
+import type { Delivery, TurnedDown } from '../dialect.ts';
+import type { Watching } from './watching.ts';
 
 /** A request that the library has not answered yet. */
 interface Pending {
@@ -37,6 +39,11 @@ const notOfMcp: ErrorObject = {
   message: 'params must be an object, and in its _meta a progressToken must be a string or an integer',
 };
 
+const idOfListen: TurnedDown = {
+  refused: 'invalid_arguments',
+  message: 'the id of subscriptions/listen must be a string or an integer, and not that of another request under way',
+};
+
 const silence: Delivery = { line: undefined, undelivered: null };
 
 export class Channel implements Transport {
@@ -44,13 +51,15 @@ export class Channel implements Transport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
   readonly #write: (line: string) => void;
+  readonly #watching: Watching;
   readonly #pending = new Map<RequestId, Pending>();
   #renamed = 0;
   #revision: string | null = null;
 
   /** `write`: for what is no answer to a request. */
-  constructor(write: (line: string) => void) {
+  constructor(write: (line: string) => void, watching: Watching) {
     this.#write = write;
+    this.#watching = watching;
   }
 
   /** The revision that `initialize` agreed on. */
@@ -66,15 +75,28 @@ export class Channel implements Transport {
     const message = toMessage({ jsonrpc: '2.0', id, method, params });
     // The library would drop it without an answer.
     if (!isJSONRPCRequest(message)) return Promise.resolve({ line: encodeError(rawId, notOfMcp), undelivered: null });
-    // Its answer is what ends it, long after notifications for it.
-    if (method === 'subscriptions/listen') {
-      this.onmessage?.(message);
-      return Promise.resolve(silence);
-    }
+    if (method === 'subscriptions/listen') return Promise.resolve(this.#listen(message, rawId, id === clientId));
     return new Promise((resolve) => {
       this.#pending.set(id, { rawId, clientId, resolve, undelivered: null });
       this.onmessage?.(message);
     });
+  }
+
+  /** What it is told carries its id, and its answer is what ends it. */
+  #listen(message: JSONRPCRequest, rawId: RawId, hasOwnId: boolean): Delivery {
+    const { notifications } = (message.params ?? {}) as {
+      readonly notifications?: { resourceSubscriptions?: unknown };
+    };
+    const uris = notifications?.resourceSubscriptions;
+    const strings = Array.isArray(uris) ? uris.filter((uri) => typeof uri === 'string') : [];
+    const problem = hasOwnId ? this.#watching.open(message.id, strings) : idOfListen;
+    if (problem === null) {
+      this.onmessage?.(message);
+      return silence;
+    }
+    const { refused: reason, message: said } = problem;
+    const error = { code: ProtocolErrorCode.InvalidParams, message: said, data: { reason } };
+    return { line: encodeError(rawId, error), undelivered: null };
   }
 
   notification({ method, params }: Notification): void {
@@ -88,12 +110,14 @@ export class Channel implements Transport {
     this.onmessage?.(
       toMessage({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { ...params, requestId: id } }),
     );
+    this.#watching.close(id as RequestId);
     if (pending !== undefined) this.#drop(id as RequestId, pending);
   }
 
   /** The connection is gone. */
   closed(): void {
     this.onclose?.();
+    this.#watching.closeAll();
     for (const [id, pending] of [...this.#pending]) this.#drop(id, pending);
   }
 
@@ -126,7 +150,10 @@ export class Channel implements Transport {
 
   async send(message: JSONRPCMessage): Promise<void> {
     const pending = 'method' in message || message.id === undefined ? undefined : this.#pending.get(message.id);
-    if (pending === undefined) return this.#write(JSON.stringify(message));
+    if (pending === undefined) {
+      if ('error' in message && message.id !== undefined) this.#watching.close(message.id);
+      return this.#write(JSON.stringify(message));
+    }
     const { rawId, resolve, undelivered } = pending;
     this.#pending.delete((message as { id: RequestId }).id);
     const line =

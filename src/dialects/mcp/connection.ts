@@ -4,7 +4,7 @@
  * The library decides per connection what we decide per message, so each instance gets messages of its era only, one at a
  * time and never a batch.
  */
-import { UnsupportedProtocolVersionError } from '@modelcontextprotocol/server';
+import { UnsupportedProtocolVersionError, type Server } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { ProfileName } from '../../spec.ts';
 import { encodeError, type ErrorObject, type Notification, type Request } from '../../wire/jsonrpc.ts';
@@ -12,6 +12,7 @@ import type { Delivery } from '../dialect.ts';
 import { Channel } from './channel.ts';
 import { revisionOf, type Era } from './era.ts';
 import { mcpServer, type CallTool } from './server.ts';
+import { Watching, type Watch } from './watching.ts';
 
 const modernRevisions = ['2026-07-28'];
 
@@ -23,6 +24,7 @@ export interface McpOptions {
 /** The connection, as far as MCP needs it. */
 export interface McpHost {
   readonly callTool: CallTool;
+  readonly watch: Watch;
   send(line: string): void;
   /** What the library has to say about its client or itself, and no client is told. */
   onError(error: Error): void;
@@ -60,12 +62,16 @@ export class McpConnection {
   #channel(era: Era): Channel {
     const present = this.#channels.get(era);
     if (present !== undefined) return present;
-    const { callTool, send, onError } = this.#host;
+    const { callTool, watch, send, onError } = this.#host;
     const { profile, subscriptionsMax } = this.#options;
-    const channel = new Channel(send);
+    let server: Server | null = null;
+    const watching = new Watching(watch, subscriptionsMax, (uri) => {
+      server?.sendResourceUpdated({ uri }).catch(onError);
+    });
+    const channel = new Channel(send, watching);
     this.#channels.set(era, channel);
     this.#spoken.add(era);
-    serveStdio(() => mcpServer(channel, profile, callTool), {
+    serveStdio(() => (server = mcpServer(channel, watching, profile, callTool)), {
       transport: channel,
       onerror: onError,
       maxSubscriptions: subscriptionsMax,

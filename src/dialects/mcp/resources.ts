@@ -73,14 +73,19 @@ export async function readResource(uri: string, read: Reader): Promise<ReadResou
   return { contents: [{ uri, mimeType, text: JSON.stringify(answer) }] };
 }
 
-function refusal(uri: string, { refused, message }: TurnedDown): ProtocolError {
+export function refusal(uri: string, { refused, message }: TurnedDown): ProtocolError {
   if (refused.endsWith('_not_found') || refused === 'invalid_arguments') return new ResourceNotFoundError(uri, message);
   const { definite, temporary } = errors.get(refused)!;
   return new ProtocolError(ProtocolErrorCode.InternalError, message, { reason: refused, definite, temporary });
 }
 
+interface ToolCall {
+  readonly tool: 'swarm_status' | 'task_status' | 'memory_retrieve';
+  readonly args: { readonly swarmId: string; readonly taskId?: string };
+}
+
 /** null: no template fits. */
-function toolCallFor(uri: string): { readonly tool: string; readonly args: object } | null {
+export function toolCallFor(uri: string): ToolCall | null {
   const [, swarmId, rest] = /^skein:\/\/([^/?#]+)\/([^#]+)$/.exec(uri) ?? [];
   if (swarmId === undefined || rest === undefined) return null;
   if (rest === 'status') return { tool: 'swarm_status', args: { swarmId } };
@@ -90,7 +95,8 @@ function toolCallFor(uri: string): { readonly tool: string; readonly args: objec
   if (kind === 'tasks') return query === undefined ? { tool: 'task_status', args: { swarmId, taskId: decoded } } : null;
   const namespace = query === undefined ? null : new URLSearchParams(query).get('namespace');
   if (query !== undefined && namespace === null) return null;
-  return { tool: 'memory_retrieve', args: { swarmId, key: decoded, ...(namespace !== null && { namespace }) } };
+  const at = { swarmId, key: decoded, ...(namespace !== null && { namespace }) };
+  return { tool: 'memory_retrieve', args: at };
 }
 
 function decode(text: string): string | null {

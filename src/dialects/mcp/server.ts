@@ -18,7 +18,8 @@ import type { TurnedDown } from '../dialect.ts';
 import type { Channel } from './channel.ts';
 import { listingOf, promptText, type Listing } from './listing.ts';
 import { tellWhileWaiting } from './progress.ts';
-import { listResources, reader, readResource, templates } from './resources.ts';
+import { listResources, reader, readResource, refusal, templates } from './resources.ts';
+import type { Watching } from './watching.ts';
 
 /** How tools are called, whatever the dialect. */
 export type CallTool = (
@@ -38,12 +39,12 @@ export const legacyRevisions = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-
 /** What is listed does not change while the server runs. */
 const unchanging = { ttlMs: 300_000, cacheScope: 'public' } as const;
 
-export function mcpServer(channel: Channel, profile: ProfileName, callTool: CallTool): Server {
+export function mcpServer(channel: Channel, watching: Watching, profile: ProfileName, callTool: CallTool): Server {
   const listing = listingOf(profile);
   const server = new Server(
     { name: 'skein', title: 'skein', version },
     {
-      capabilities: { tools: {}, prompts: {}, resources: {} },
+      capabilities: { tools: {}, prompts: {}, resources: { subscribe: true } },
       instructions: listing.instructions,
       supportedProtocolVersions: legacyRevisions,
       cacheHints: {
@@ -79,6 +80,15 @@ export function mcpServer(channel: Channel, profile: ProfileName, callTool: Call
   server.setRequestHandler('resources/read', ({ params }, { mcpReq }) =>
     readResource(params.uri, reader(callTool, mcpReq.signal)),
   );
+  server.setRequestHandler('resources/subscribe', ({ params: { uri } }) => {
+    const problem = watching.open(uri, [uri]);
+    if (problem !== null) throw refusal(uri, problem);
+    return {};
+  });
+  server.setRequestHandler('resources/unsubscribe', ({ params }) => {
+    watching.close(params.uri);
+    return {};
+  });
   return server;
 }
 
