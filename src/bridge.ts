@@ -27,6 +27,11 @@ export interface BridgeOptions {
   readonly say: (text: string) => void;
 }
 
+interface Reply {
+  readonly id?: unknown;
+  readonly error?: { readonly message: string };
+}
+
 /** Between two attempts to connect; doubled with each that fails. */
 const retryMs = { first: 100, most: 5_000 };
 /** For what is under way when the input ends. */
@@ -211,10 +216,13 @@ class Bridge {
   // ---- from the coordinator
 
   #reply(text: string): void {
-    const message = JSON.parse(text) as { readonly id?: unknown } | readonly { readonly id?: unknown }[];
-    for (const { id } of Array.isArray(message) ? message : [message]) {
+    const message = JSON.parse(text) as Reply | readonly Reply[];
+    for (const { id, error } of Array.isArray(message) ? message : [message]) {
       const key = JSON.stringify(id);
-      if (ownIds.has(key)) return;
+      if (ownIds.has(key)) {
+        if (error !== undefined) this.#options.say(`the coordinator has refused ${key}: ${error.message}`);
+        return;
+      }
       this.#underWay.delete(key);
     }
     this.#write(text);

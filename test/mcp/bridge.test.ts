@@ -16,8 +16,8 @@ const me = { name: 'test', version: '1' };
 const args = (port: number, ...more: string[]) => [...cli.slice(1), 'bridge', '--port', String(port), ...more];
 
 /** The bridge as a command of ours, for what no client shows. */
-function startBridge(t: TestContext, port: number) {
-  const child = spawn(cli[0]!, args(port), { stdio: ['pipe', 'pipe', 'pipe'] });
+function startBridge(t: TestContext, port: number, ...more: string[]) {
+  const child = spawn(cli[0]!, args(port, ...more), { stdio: ['pipe', 'pipe', 'pipe'] });
   t.after(() => child.kill('SIGKILL'));
   const output = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const said = createInterface({ input: child.stderr })[Symbol.asyncIterator]();
@@ -93,6 +93,14 @@ for (const mode of ['legacy', { pin: '2026-07-28' }] as const) {
     assert.equal((await call(client, 'swarm_join', { token: resumeToken })).agentId, agentId);
   });
 }
+
+test('a profile that the coordinator does not take is no secret', async (t) => {
+  const server = await startServer(t, { env: { MCP_DIALECT: 'mcp' } });
+  const bridge = startBridge(t, server.port, '--profile', 'worker');
+  assert.match(await bridge.said(), /has refused "skein bridge: profile"/);
+  bridge.child.stdin.end();
+  assert.equal(await bridge.ended, 0);
+});
 
 test('without a coordinator the bridge waits for one, and ends with its input all the same', async (t) => {
   const server = await startServer(t);
