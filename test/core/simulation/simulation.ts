@@ -64,14 +64,19 @@ export async function simulate(
   return { traceHash: hash.digest('hex'), simulatedMs, faults: faults.counts, coverage: oracle.coverage };
 }
 
+/** The others start when there is a swarm, which they then know of. */
 async function create(world: World): Promise<void> {
-  world.servers[0]!.start();
-  const client = new Client('founder', world, [world.servers[0]!]);
-  client
-    .ask(once(world, swarmInit(world.limits.maxAgents)).command, 0, Infinity)
-    .then(({ swarmId }) => (world.swarmId = swarmId))
-    .catch((error: unknown) => world.timeline.fail(error));
-  while (world.swarmId === '') await world.timeline.pass(10);
+  const { timeline, servers, limits } = world;
+  servers[0]!.start();
+  const client = new Client('founder', world, [servers[0]!]);
+  const { command } = once(world, swarmInit(limits.maxAgents));
+  const found = async (): Promise<void> => {
+    while (world.swarmId === '') world.swarmId = (await client.ask(command, 0, Infinity)).swarmId ?? '';
+  };
+  found().catch((error: unknown) => timeline.fail(error));
+  const until = timeline.now + endsWithinMs;
+  while (world.swarmId === '' && timeline.now < until) await timeline.pass(10);
+  assert.notEqual(world.swarmId, '', 'the swarm is never created');
 }
 
 /** Who is gone is replaced after a while, as long as there is trouble. */
