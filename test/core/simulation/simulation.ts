@@ -10,6 +10,7 @@ import { Coordinator } from '../../../src/coordinator/coordinator.ts';
 import { ramJournal } from '../../../src/journal/ram.ts';
 import { lastTask, once, swarmInit } from './asks.ts';
 import { Client } from './client.ts';
+import { Person } from './person.ts';
 import { Server } from './server.ts';
 import { letTroubleCome } from './trouble.ts';
 import { World, type Product, type Setting } from './world.ts';
@@ -52,6 +53,7 @@ export async function simulate(
     const client = new Client(`client${number}`, world);
     client.live(until).catch((error: unknown) => timeline.fail(error));
   }
+  new Person(world).live().catch((error: unknown) => timeline.fail(error));
   letWorkersCome(world);
   letItBeDestroyed(world);
   await timeline.pass(setting.seconds * 1000);
@@ -68,7 +70,7 @@ async function create(world: World): Promise<void> {
   world.servers[0]!.start();
   const client = new Client('founder', world, [world.servers[0]!]);
   client
-    .ask(once(world, swarmInit(world.limits.maxAgents)).command, 0, Infinity)
+    .ask(once(world, swarmInit(world.setting.topology, world.limits.maxAgents)).command, 0, Infinity)
     .then(({ swarmId }) => (world.swarmId = swarmId))
     .catch((error: unknown) => world.timeline.fail(error));
   while (world.swarmId === '') await world.timeline.pass(10);
@@ -115,8 +117,14 @@ async function recover(world: World): Promise<void> {
   };
   clean().catch((error: unknown) => world.timeline.fail(error));
   await world.timeline.pass(world.limits.graceMs);
-  for (let number = 0; number < 3; number += 1) world.startWorker(null, true);
+  client
+    .ask(once(world, { type: 'swarm_resume' }).command, 0, Infinity)
+    .catch((error: unknown) => world.timeline.fail(error));
+  for (const type of ableTypes) world.startWorker(null, type);
 }
+
+/** Enough for as many copies as there are, someone who judges them, and someone who plans. */
+const ableTypes = ['coordinator', 'validator', 'worker', 'worker', 'worker'] as const;
 
 /** All that was acknowledged has ended, everybody says so, and what the journal holds is what everybody knows. */
 async function ending(world: World): Promise<void> {
