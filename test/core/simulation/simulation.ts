@@ -73,7 +73,11 @@ async function create(world: World): Promise<void> {
     .ask(once(world, swarmInit(world.setting.topology, world.limits.maxAgents)).command, 0, Infinity)
     .then(({ swarmId }) => (world.swarmId = swarmId))
     .catch((error: unknown) => world.timeline.fail(error));
-  while (world.swarmId === '') await world.timeline.pass(10);
+  while (world.swarmId === '') {
+    await world.timeline.pass(10);
+    // The journal may have failed it.
+    world.servers[0]!.start();
+  }
 }
 
 /** Who is gone is replaced after a while, as long as there is trouble. */
@@ -111,9 +115,13 @@ async function recover(world: World): Promise<void> {
   for (const server of world.servers) server.start();
   for (const worker of world.workers) worker.kill();
   const client = new Client('cleaner', world);
+  // That an agent has gone may be among what a failover has lost: then nobody learns of it by itself.
+  const left = world.faults.counts.has('journal_failover') ? ['spawning', 'active', 'busy'] : ['spawning'];
   const clean = async (): Promise<void> => {
-    const { agents = [] } = (await client.ask({ type: 'agent_list', filter: 'spawning', metadata: false })) ?? {};
-    for (const { agentId } of agents) await client.ask({ type: 'agent_stop', agentId, reason: null });
+    for (const filter of left) {
+      const { agents = [] } = (await client.ask({ type: 'agent_list', filter, metadata: false })) ?? {};
+      for (const { agentId } of agents) await client.ask({ type: 'agent_stop', agentId, reason: null });
+    }
   };
   clean().catch((error: unknown) => world.timeline.fail(error));
   await world.timeline.pass(world.limits.graceMs);

@@ -208,6 +208,7 @@ export class Worker {
       const answer = await link.ask(this.#world.swarmId, Object.assign({}, keyed, acting) as Command, waits);
       this.#draining ||= answer?.pending?.drain === true;
       if (answer === null && link.open && this.#chance.happens(0.7)) continue;
+      if (command.type === 'agent_message' && ofReceiver.has(answer?.refused)) return answer;
       switch (answer?.refused) {
         case 'agent_closed':
         case 'swarm_destroyed':
@@ -268,3 +269,6 @@ export class Worker {
 function isSafeToRepeat({ type }: Own): boolean {
   return type === 'task_update' || type === 'message_next' || type === 'message_ack';
 }
+
+/** Whoever is written to may be gone. */
+const ofReceiver: ReadonlySet<string | undefined> = new Set(['agent_not_found', 'agent_closed']);
