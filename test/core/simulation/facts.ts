@@ -66,6 +66,8 @@ const endOf = ({ taskId, status }: any): string[] =>
     : status === 'waiting'
       ? [`asked ${taskId}`]
       : [`accepted ${taskId}`];
+const claimIn = ({ assignment }: any): string[] =>
+  assignment === null ? [] : [`claimed ${assignment.assignmentId} ${assignment.leaseToken}`];
 const pauseIn = ({ paused }: any): string[] => (paused === null ? [] : [`paused since ${paused.since}`]);
 const reservationsIn = ({ reservations }: any): string[] =>
   reservations.map(({ reservationId }: any) => `reserved ${reservationId}`);
@@ -85,8 +87,7 @@ const claimed: { readonly [T in CommandType]?: (reply: any, command: any) => rea
   task_status: endOf,
   task_wait: endOf,
   task_cancel: endOf,
-  task_next: ({ assignment }) =>
-    assignment === null ? [] : [`claimed ${assignment.assignmentId} ${assignment.leaseToken}`],
+  task_next: claimIn,
   task_complete: ({ assignmentId }) => [`succeeded ${assignmentId}`],
   task_fail: ({ assignmentId }, { actor }) => [`attempt failed ${assignmentId} ${actor.agentId}`],
   task_release: ({ assignmentId }) => [`released ${assignmentId}`],
@@ -111,7 +112,7 @@ export function identityOf(command: Command, reply: any): string | null {
   if (tellsHowThingsAre.has(command.type)) return null;
   // Nothing was released, and the next try may find something.
   if (command.type === 'file_release' && reply.released.length === 0) return '';
-  if (command.type === 'task_next') return factsClaimedBy(command, reply).join();
+  if (command.type === 'task_next') return claimIn(reply).join();
   // Joining again is a new join of the same agent; what else is told may have changed since.
   if (command.type === 'swarm_join') return String(reply.agentId);
   const { pending: _, ...kept } = reply;
