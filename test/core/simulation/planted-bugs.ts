@@ -26,8 +26,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'double vote',
     file: 'core/lease.ts',
-    right: '  if (phase.parallelism === 1) return true;',
-    wrong: '  if (phase.parallelism > 0) return true;',
+    right: 'votersOf(phase).length === 1) return true;',
+    wrong: 'votersOf(phase).length > 0) return true;',
   },
   {
     name: 'version-only compare',
