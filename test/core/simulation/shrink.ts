@@ -37,11 +37,12 @@ async function firstThatFails({ setting, lines, what }: Failing, product: Produc
 
 /** The greatest steps first. */
 function* smallerThan(setting: Setting): Iterable<Setting> {
-  const { seconds, servers, workers, clients, faults } = setting;
+  const { topology, seconds, servers, workers, clients, faults } = setting;
   if (faults.length > 0) yield { ...setting, faults: [] };
   for (const less of [Math.floor(seconds / 2), seconds - 5, seconds - 1]) {
     if (less > 0 && less < seconds) yield { ...setting, seconds: less };
   }
+  if (topology !== 'mesh') yield { ...setting, topology: 'mesh' };
   if (servers > 1) yield { ...setting, servers: servers - 1 };
   if (clients > 1) yield { ...setting, clients: clients - 1 };
   if (workers > 1) yield { ...setting, workers: workers - 1 };

@@ -10,6 +10,7 @@ import { Coordinator } from '../../../src/coordinator/coordinator.ts';
 import { ramJournal } from '../../../src/journal/ram.ts';
 import { lastTask, once, swarmInit } from './asks.ts';
 import { Client } from './client.ts';
+import { Person } from './person.ts';
 import { Server } from './server.ts';
 import { letTroubleCome } from './trouble.ts';
 import { World, type Product, type Setting } from './world.ts';
@@ -52,6 +53,7 @@ export async function simulate(
     const client = new Client(`client${number}`, world);
     client.live(until).catch((error: unknown) => timeline.fail(error));
   }
+  new Person(world).live().catch((error: unknown) => timeline.fail(error));
   letWorkersCome(world);
   letItBeDestroyed(world);
   await timeline.pass(setting.seconds * 1000);
@@ -66,10 +68,10 @@ export async function simulate(
 
 /** The others start when there is a swarm, which they then know of. */
 async function create(world: World): Promise<void> {
-  const { timeline, servers, limits } = world;
+  const { timeline, servers, limits, setting } = world;
   servers[0]!.start();
   const client = new Client('founder', world, [servers[0]!]);
-  const { command } = once(world, swarmInit(limits.maxAgents));
+  const { command } = once(world, swarmInit(setting.topology, limits.maxAgents));
   const found = async (): Promise<void> => {
     while (world.swarmId === '') world.swarmId = (await client.ask(command, 0, Infinity)).swarmId ?? '';
   };
@@ -114,14 +116,24 @@ async function recover(world: World): Promise<void> {
   for (const server of world.servers) server.start();
   for (const worker of world.workers) worker.kill();
   const client = new Client('cleaner', world);
+  // That an agent has gone may be among what a failover has lost: then nobody learns of it by itself.
+  const left = world.faults.counts.has('journal_failover') ? ['spawning', 'active', 'busy'] : ['spawning'];
   const clean = async (): Promise<void> => {
-    const { agents = [] } = (await client.ask({ type: 'agent_list', filter: 'spawning', metadata: false })) ?? {};
-    for (const { agentId } of agents) await client.ask({ type: 'agent_stop', agentId, reason: null });
+    for (const filter of left) {
+      const { agents = [] } = (await client.ask({ type: 'agent_list', filter, metadata: false })) ?? {};
+      for (const { agentId } of agents) await client.ask({ type: 'agent_stop', agentId, reason: null });
+    }
   };
   clean().catch((error: unknown) => world.timeline.fail(error));
   await world.timeline.pass(world.limits.graceMs);
-  for (let number = 0; number < 3; number += 1) world.startWorker(null, true);
+  client
+    .ask(once(world, { type: 'swarm_resume' }).command, 0, Infinity)
+    .catch((error: unknown) => world.timeline.fail(error));
+  for (const type of ableTypes) world.startWorker(null, type);
 }
+
+/** Enough for as many copies as there are, someone who judges them, and someone who plans. */
+const ableTypes = ['coordinator', 'validator', 'worker', 'worker', 'worker'] as const;
 
 /** All that was acknowledged has ended, everybody says so, and what the journal holds is what everybody knows. */
 async function ending(world: World): Promise<void> {
