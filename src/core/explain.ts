@@ -9,7 +9,7 @@ import { overBudget } from './budget.ts';
 import type { AgentEntry, Lane, Profile, Standing } from './index/indexes.ts';
 import { requirementsOf, type Requirements } from './index/matching.ts';
 import { authorsOf } from './judging.ts';
-import { mayTake } from './lease.ts';
+import { mayTake } from './offer.ts';
 import { iso } from './rule.ts';
 import type { Assignment, Phase, State, Task } from './state.ts';
 import { validatorsFor } from './topology.ts';

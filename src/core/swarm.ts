@@ -6,7 +6,7 @@ import type { Command, CommandOf } from './command.ts';
 import { refuse, type Refusal } from './refusal.ts';
 import { happened, iso, isoOrNull, type Effect, type Rule } from './rule.ts';
 import type { Agent, State, Swarm } from './state.ts';
-import { withdrawOffers } from './lease.ts';
+import { withdrawOffers } from './offer.ts';
 import { hubOf, liveAgents, peersOf, validatorsFor } from './topology.ts';
 import { describeReservation } from './reservation.ts';
 

@@ -25,7 +25,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'double vote',
-    file: 'core/lease.ts',
+    file: 'core/offer.ts',
     right: 'votersOf(phase).length === 1) return true;',
     wrong: 'votersOf(phase).length > 0) return true;',
   },
@@ -61,7 +61,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'one attempt too many',
-    file: 'core/lease.ts',
+    file: 'core/attempt.ts',
     right: 'assignment.failures + 1 < task.retry.maxAttempts',
     wrong: 'assignment.failures < task.retry.maxAttempts',
   },
@@ -97,7 +97,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'paused for offers only',
-    file: 'core/lease.ts',
+    file: 'core/claim.ts',
     right: 'if (isPaused(state) || agent.draining',
     wrong: 'if (agent.draining',
   },
