@@ -31,14 +31,14 @@ for (const bug of plantedBugs) {
 }
 
 test('a world that fails is made smaller, and fails in the same way', async (t) => {
-  const bug = plantedBugs.find(({ name }) => name === 'TTL off by one')!;
+  const bug = plantedBugs.find(({ name }) => name === 'one attempt too many')!;
   await withPlanted(bug, async (product) => {
     const found = await firstThatFails(product, 500);
     const linesOf = async (setting: Setting): Promise<number> => {
       let lines = 0;
       await assert.rejects(
         simulate(setting, product, () => (lines += 1)),
-        /before the lease has run out/,
+        /attempts are limited/,
       );
       return lines;
     };
