@@ -115,20 +115,21 @@ async function recover(world: World): Promise<void> {
   await world.timeline.pass(5000);
   for (const server of world.servers) server.start();
   for (const worker of world.workers) worker.kill();
-  const client = new Client('cleaner', world);
-  // That an agent has gone may be among what a failover has lost: then nobody learns of it by itself.
-  const left = world.faults.counts.has('journal_failover') ? ['spawning', 'active', 'busy'] : ['spawning'];
-  const clean = async (): Promise<void> => {
-    for (const filter of left) {
-      const { agents = [] } = (await client.ask({ type: 'agent_list', filter, metadata: false })) ?? {};
-      for (const { agentId } of agents) await client.ask({ type: 'agent_stop', agentId, reason: null });
-    }
-  };
-  clean().catch((error: unknown) => world.timeline.fail(error));
   await world.timeline.pass(world.limits.graceMs);
-  client
-    .ask(once(world, { type: 'swarm_resume' }).command, 0, Infinity)
-    .catch((error: unknown) => world.timeline.fail(error));
+  makeRoom(world).catch((error: unknown) => world.timeline.fail(error));
+}
+
+/**
+ * Ends the agents that are left, as an operator would, before the able ones come: their hosts start them again and again,
+ * and that one has gone may be among what a failover has lost.
+ */
+async function makeRoom(world: World): Promise<void> {
+  const client = new Client('cleaner', world);
+  const { agents = [] } = (await client.ask({ type: 'agent_list', filter: 'all', metadata: false })) ?? {};
+  for (const { agentId, status } of agents) {
+    if (status !== 'stopped' && status !== 'failed') await client.ask({ type: 'agent_stop', agentId, reason: null });
+  }
+  await client.ask(once(world, { type: 'swarm_resume' }).command, 0, Infinity);
   for (const type of ableTypes) world.startWorker(null, type);
 }
 
