@@ -326,7 +326,7 @@ function close(
     then: [
       ...afterEnd(state, agent, `${end.status}: ${end.reason}`),
       ...left.then,
-      ...placeJudges(state),
+      ...placeJudges(state, agent),
       { type: 'forget_excess' },
     ],
     reply: (after) => ({

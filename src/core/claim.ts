@@ -139,14 +139,14 @@ function inputOf(state: State, task: Task, phase: Phase, assignment: Assignment,
 
 /** What the phases before it hand on to a phase. */
 function resultsOf(task: Task, phase: Phase, show: Show): Record<string, unknown> {
-  const results: Record<string, unknown> = {};
+  const results: [string, unknown][] = [];
   for (const name of phase.dependencies) {
     const before = task.phases.find((of) => of.name === name)!;
     // A plan has been carried out already: it is the phases themselves.
     if (before.plans === true) continue;
     const result = winningResult(before, show);
     const pointer = phase.select?.[name];
-    results[name] = pointer === undefined ? result : partOf(result, pointer);
+    results.push([name, pointer === undefined ? result : partOf(result, pointer)]);
   }
-  return results;
+  return Object.fromEntries(results);
 }

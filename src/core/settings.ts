@@ -56,7 +56,10 @@ export function refuseUnheeded(request: PhaseDefaults, phases: readonly Pick<Pha
   const has = (aggregation: Aggregation): boolean => rules.some((of) => of.aggregation === aggregation);
   const { aggregation, conflictResolution } = request;
   if (request.consensusRequired && !rules.some((of) => of.consensusRequired)) {
-    return unheeded('consensusRequired', 'resultAggregation majority_vote or weighted_vote and a parallelism above 1');
+    return unheeded(
+      'consensusRequired',
+      'resultAggregation majority_vote or weighted_vote, and several agents in one phase',
+    );
   }
   if (request.voteKey !== null && !rules.some(countsBallots)) {
     return unheeded('voteKey', 'a vote: resultAggregation majority_vote');
@@ -82,6 +85,6 @@ export function refuseUnheeded(request: PhaseDefaults, phases: readonly Pick<Pha
   const isOfCopies = aggregation === 'majority_vote' || aggregation === 'weighted_vote' || aggregation === 'best';
   const isHeeded = (of: Aggregation): boolean => has(of) || (of === 'majority_vote' && has('weighted_vote'));
   return isOfCopies && !isHeeded(aggregation)
-    ? unheeded(`resultAggregation ${aggregation}`, 'a parallelism above 1')
+    ? unheeded(`resultAggregation ${aggregation}`, 'several agents in one phase')
     : null;
 }

@@ -202,10 +202,20 @@ function describeMetrics({ metrics }: Swarm): object {
   };
 }
 
+/** Of each agent: all of them would grow with the square of the swarm. */
+const neighboursMax = 10;
+
 /** Who stands where, and may therefore message and validate whom. */
 function describeTopology(state: State): object {
   const { topology } = swarmOf(state);
-  const ids = (agents: Iterable<Agent>): string[] => Array.from(agents, ({ id }) => id);
+  const ids = (agents: Iterable<Agent>): string[] => {
+    const found: string[] = [];
+    for (const { id } of agents) {
+      if (found.length === neighboursMax) break;
+      found.push(id);
+    }
+    return found;
+  };
   return {
     ...(topology === 'star' && { hub: hubOf(state)?.id ?? null }),
     members: Array.from(liveAgents(state), (agent) => ({

@@ -219,7 +219,15 @@ export class Dispatcher {
       throw error;
     }
     passage.undelivered = call.undelivered;
-    if (!isRefusal(answer)) return this.dialect.toolResult(answer);
+    if (!isRefusal(answer)) {
+      try {
+        return this.dialect.toolResult(answer);
+      } catch (error) {
+        // What cannot be written down is not delivered either.
+        call.undelivered?.();
+        throw error;
+      }
+    }
     passage.session.log.debug({ tool: name, reason: answer.refused, detail: answer.message }, 'refused');
     return answer;
   }
