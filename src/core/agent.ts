@@ -431,11 +431,17 @@ export function actingAgent(state: State, actor: Actor): Agent | Refusal {
   if (agent.joins !== actor.joins || agent.life.status !== 'joined') {
     return refuse(
       'not_joined',
-      `this connection no longer acts as agent ${agent.id}: another connection has joined as it since. Join again with the resume token`,
+      `this connection no longer acts as agent ${agent.id}: ${whyNotActing(agent, actor)}. Join again with the resume token`,
       { agentId: agent.id },
     );
   }
   return agent;
+}
+
+function whyNotActing(agent: Agent, { joins }: Actor): string {
+  return agent.joins === joins
+    ? 'it counts as lost, since the connection was closed, or closed for sending'
+    : 'another connection has joined as it since';
 }
 
 // ---- replies
