@@ -26,9 +26,12 @@ export function refuseContradiction(request: PhaseDefaults): Refusal | null {
   return null;
 }
 
-/** Items are units of work and no copies; sampling takes as many copies as it needs. */
-export function refuseWithoutCopies(request: TaskRequest, resolvedStrategy: Task['resolvedStrategy']): Refusal | null {
-  const { items, parallelism, aggregation, phases } = request;
+/** Given phases need no strategy, items are units of work and no copies, sampling takes as many copies as it needs. */
+export function refuseByStrategy(request: TaskRequest, resolvedStrategy: Task['resolvedStrategy']): Refusal | null {
+  const { items, parallelism, aggregation, phases, strategy } = request;
+  if (phases !== null && strategy !== null && strategy !== 'adaptive') {
+    return unheeded(`strategy ${strategy}`, 'a task without phases: given ones are used as they are');
+  }
   const samples = (asked: Aggregation | null): boolean => (asked ?? aggregation) === 'ahead_by_k';
   if (parallelism !== null && phases === null && samples(null) && items === null) {
     return unheeded('parallelism', 'another resultAggregation: ahead_by_k takes as many votes as it needs');

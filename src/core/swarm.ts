@@ -59,6 +59,15 @@ function parentsAmong({ topology, initialAgents }: CommandOf<'swarm_init'>): (nu
       continue;
     }
     const named = initialAgents.findIndex(({ name }) => name === parent);
+    if (initialAgents.filter(({ name }) => name === parent).length > 1) {
+      return refuse(
+        'invalid_arguments',
+        `initialAgents[${index}].parent is ${parent}, which is the name of several agents`,
+        {
+          setting: 'parent',
+        },
+      );
+    }
     if (named === -1 || named >= index) {
       return refuse(
         'invalid_arguments',
