@@ -1177,11 +1177,11 @@ export interface SwarmStatusResult {
   members?: {
     agentId: string;
     /**
-     * Whom it may message.
+     * Whom it may message, 10 of them at most.
      */
     peers: string[];
     /**
-     * Who may judge what it did.
+     * Who may judge what it did, 10 of them at most.
      */
     validators: string[];
     /**
@@ -1629,7 +1629,7 @@ export interface TaskOrchestrateArguments {
          */
         agentType?: string;
         /**
-         * Assignments on distinct agents, for a task without phases: each phase has its own.
+         * Assignments on distinct agents; of given phases, of those that name none of their own.
          */
         parallelism?: number;
         /**
@@ -1969,7 +1969,7 @@ export interface TaskUpdateArguments {
   assignmentId: AssignmentId;
   leaseToken: LeaseToken;
   /**
-   * Any JSON value; task_status shows it.
+   * Any JSON value of at most 4,096 characters; task_status shows it.
    */
   progress?: unknown;
   usage?: Usage;

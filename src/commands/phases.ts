@@ -44,7 +44,12 @@ export function describe(
 
 /** On one line, and harmless: what agents report may hold anything. */
 export function printable(text: string): string {
-  return text.replace(/[\s\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
+  return harmless(text).replace(/\s+/g, ' ').trim();
+}
+
+/** Without anything that a terminal would obey. */
+export function harmless(line: string): string {
+  return line.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ');
 }
 
 /** Of several assignments, how far they are. */

@@ -1,8 +1,10 @@
 /** `skein status`: swarms, their agents, and their open tasks with what each waits for. */
 import type { Command } from 'commander';
 import type { Client } from '../client/client.ts';
+import { SkeinError } from '../client/errors.ts';
 import type { SwarmStatusResult, TaskListResult, TaskStatusResult } from '../spec.types.ts';
 import { withClient, withServer, type ServerFlags } from './flags.ts';
+import { harmless } from './phases.ts';
 import { show } from './watch.ts';
 
 interface Flags extends ServerFlags {
@@ -18,6 +20,12 @@ interface Seen {
   readonly status: SwarmStatusResult;
   readonly tasks: readonly Task[];
   readonly more: boolean;
+}
+
+/** A swarm that is not served. */
+interface Quarantined {
+  readonly swarmId: string;
+  readonly reason: string;
 }
 
 const tasksShown = '20';
@@ -44,27 +52,49 @@ export function addStatus(program: Command): void {
     });
 }
 
-async function look(client: Client, only: string | undefined, limit: number): Promise<Seen[]> {
-  const swarmIds =
-    only === undefined ? (await client.call('swarm_list', {})).swarms.map((swarm) => swarm.swarmId) : [only];
-  return Promise.all(
-    swarmIds.map(async (swarmId) => {
-      const status = await client.call('swarm_status', { swarmId });
-      const list: TaskListResult = await client.call('task_list', { swarmId, filter: 'active', limit });
-      const tasks = await Promise.all(
-        list.tasks.map(async ({ taskId }) => (await client.call('task_status', { swarmId, taskId })) as Task),
-      );
-      return { status, tasks, more: list.cursor !== null };
-    }),
+async function look(client: Client, only: string | undefined, limit: number): Promise<(Seen | Quarantined)[]> {
+  if (only !== undefined) return [await lookAt(client, only, limit)];
+  const { swarms } = await client.call('swarm_list', {});
+  const seen = await Promise.all(
+    swarms.map(({ swarmId, status, reason = '' }) =>
+      status === 'quarantined' ? { swarmId, reason } : unlessGone(lookAt(client, swarmId, limit)),
+    ),
   );
+  return seen.filter((swarm) => swarm !== null);
 }
 
-function render(seen: readonly Seen[]): string {
+async function lookAt(client: Client, swarmId: string, limit: number): Promise<Seen> {
+  const status = await client.call('swarm_status', { swarmId });
+  const list: TaskListResult = await client.call('task_list', { swarmId, filter: 'active', limit });
+  const tasks = await Promise.all(
+    list.tasks.map(async ({ taskId }) => unlessGone(client.call('task_status', { swarmId, taskId }) as Promise<Task>)),
+  );
+  return { status, tasks: tasks.filter((task) => task !== null), more: list.cursor !== null };
+}
+
+/** null: it was forgotten between two questions. */
+async function unlessGone<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof SkeinError && /^(swarm|task)_not_found$/.test(error.reason)) return null;
+    throw error;
+  }
+}
+
+function render(seen: readonly (Seen | Quarantined)[]): string {
   if (seen.length === 0) return 'no swarm: create one with  skein call swarm_init';
-  return seen.map(renderSwarm).join('\n\n');
+  return seen
+    .flatMap((swarm) => [
+      '',
+      ...('status' in swarm ? renderSwarm(swarm) : [`${swarm.swarmId}  quarantined: ${swarm.reason}`]),
+    ])
+    .slice(1)
+    .map(harmless)
+    .join('\n');
 }
 
-function renderSwarm({ status, tasks, more }: Seen): string {
+function renderSwarm({ status, tasks, more }: Seen): string[] {
   const { completed, failed, cancelled, orchestrating, running, waiting } = status.tasks;
   const lines = [
     `${status.swarmId}${status.name === null ? '' : ` (${status.name})`}  ${status.topology}, ${status.status}`,
@@ -91,10 +121,13 @@ function renderSwarm({ status, tasks, more }: Seen): string {
     if (task.deadlineAt !== null) lines.push(`    deadline: ${task.deadlineAt}`);
     for (const phase of task.phases) {
       if (phase.waitingFor !== undefined) lines.push(`    ${phase.name}: ${phase.waitingFor}`);
+      for (const { assignmentId, ballot } of phase.decision?.candidates ?? []) {
+        if (ballot !== null) lines.push(`      ${assignmentId} says ${oneLine(ballot)}`);
+      }
     }
   }
   if (more) lines.push(`  and more tasks: skein call task_list --arg swarmId=${status.swarmId}`);
-  return lines.join('\n');
+  return lines;
 }
 
 function oneLine(text: string): string {

@@ -74,7 +74,7 @@ function headOf(task: Task, { width }: Look): string[] {
     ...(endedAt === null && deadlineAt !== null ? [`deadline ${deadlineAt}`] : []),
   ];
   return [
-    `${taskId}  ${status}${reason === null ? '' : `: ${reason}`}`,
+    `${taskId}  ${status}${reason === null ? '' : `: ${printable(reason)}`}`,
     `  ${printable(description)}`,
     `  ${progress.done} of ${progress.total} phases settled; ${times.join(', ')}`,
   ].map((line) => cut(line, width));

@@ -6,7 +6,7 @@ import type { Limits } from '../core/limits.ts';
 import { isRefusal, refuse, type Refusal } from '../core/refusal.ts';
 import type { Event } from '../core/event.ts';
 import type { Effect } from '../core/rule.ts';
-import type { Journal } from '../journal/journal.ts';
+import type { Head, Journal } from '../journal/journal.ts';
 import type { Log } from '../observe/log.ts';
 import { Alarm } from './alarm.ts';
 import type { Clock } from './clock.ts';
@@ -57,6 +57,8 @@ export class Coordinator {
   readonly #forgetting = new Set<string>();
   /** null until those that were there at the start have been read; then the ones that are being read. */
   #adopting: Set<string> | null = null;
+  /** The newest that was announced of swarms that have not been read yet. */
+  readonly #unread = new Map<string, Head>();
   /** Which swarm a request of `swarm_init` made. */
   readonly #inits = new Map<string, string>();
   readonly #alarm: Alarm;
@@ -79,8 +81,11 @@ export class Coordinator {
     };
     this.#unsubscribe = options.journal.subscribe((swarmId, head) => {
       const queue = this.#swarms.get(swarmId);
-      if (queue === undefined) this.#adopt(swarmId).catch(options.onFatal);
-      else queue.heard(head);
+      if (queue !== undefined) queue.heard(head);
+      else {
+        this.#unread.set(swarmId, head);
+        this.#adopt(swarmId).catch(options.onFatal);
+      }
       for (const feed of this.#feeds.get(swarmId) ?? []) feed.wake();
     });
   }
@@ -99,6 +104,8 @@ export class Coordinator {
       if (queue.quarantined === null) this.#tell(queue.swarmId, { type: 'recover' });
     }
     this.#adopting = new Set();
+    // Created while we were reading the others.
+    for (const swarmId of this.#unread.keys()) this.#adopt(swarmId).catch(this.#options.onFatal);
   }
 
   /** Another coordinator has created it. */
@@ -109,11 +116,15 @@ export class Coordinator {
     await queue.load();
     this.#adopting.delete(swarmId);
     if (queue.summary !== null || queue.quarantined !== null) this.#know(queue);
+    else this.#unread.delete(swarmId);
   }
 
   #know(queue: SwarmQueue): void {
     this.#swarms.set(queue.swarmId, queue);
     for (const requestId of queue.answeredRequests('swarm_init')) this.#inits.set(requestId, queue.swarmId);
+    const announced = this.#unread.get(queue.swarmId);
+    if (announced !== undefined) queue.heard(announced);
+    this.#unread.delete(queue.swarmId);
   }
 
   /** Finishes nothing and loses nothing: whoever waits is refused, and what was acknowledged is in the journal. */

@@ -3,10 +3,14 @@
  * and loaded when a reply shows them.
  */
 import type { Json } from '../core/json.ts';
+import type { Show } from '../core/rule.ts';
 import type { Payload } from '../core/state.ts';
 
 /** Bytes of JSON text, roughly, from which on a value becomes a blob. */
 export const inlineBytesMax = 64 * 1024;
+
+/** Bytes of the large values of a reply, together; one alone is never longer than a line. */
+const replyBytesMax = 16 * 1024 * 1024;
 
 /** A stand-in within a reply, filled in before the reply leaves. */
 export class LateBlob {
@@ -41,12 +45,18 @@ export class Payloads {
     return { blob, bytes: Buffer.byteLength(text) };
   };
 
-  readonly show = (payload: Payload): unknown => {
-    if ('json' in payload) return payload.json;
-    const late = new LateBlob(payload.blob);
-    late.text = this.added.get(payload.blob);
-    this.shown.push(late);
-    return late;
+  /** For one reply: large values beyond what it may come to are told by their size. */
+  readonly showing = (): Show => {
+    let left = replyBytesMax;
+    return (payload) => {
+      if ('json' in payload) return payload.json;
+      if (payload.bytes > left) return { tooLarge: true, bytes: payload.bytes };
+      left -= payload.bytes;
+      const late = new LateBlob(payload.blob);
+      late.text = this.added.get(payload.blob);
+      this.shown.push(late);
+      return late;
+    };
   };
 }
 

@@ -294,7 +294,7 @@ export class SwarmQueue {
       keep: payloads.keep,
     };
     try {
-      const outcome = execute(state, item.command, world, payloads.show);
+      const outcome = execute(state, item.command, world, payloads.showing());
       if (!isRefusal(outcome)) for (const event of outcome.events) events.push(event);
       outcomes.set(item, outcome);
       return true;
@@ -357,11 +357,11 @@ export class SwarmQueue {
     const known = this.#state === null ? null : { state: this.#state, head: this.#head, snapshotAt: this.#snapshotAt };
     // Nothing is decided meanwhile.
     this.#state = null;
+    // What a failover has lost is not waited for; what is announced while we read is.
+    this.#announced = 0;
     const { state, head, snapshotAt } = await replay(journal, this.swarmId, limits, known);
     this.#state = state;
     this.#head = head;
-    // What a failover has lost is not waited for.
-    this.#announced = head.version;
     this.#snapshotAt = snapshotAt;
     if (state.swarm !== null) {
       this.#summary = summarise(state);

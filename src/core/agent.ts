@@ -14,7 +14,8 @@ import type { Actor, AgentRequest, Command } from './command.ts';
 import type { Event } from './event.ts';
 import { successShare } from './index/standing.ts';
 import type { JsonObject } from './json.ts';
-import { releaseClaims, withdrawOffers } from './lease.ts';
+import { releaseClaims } from './attempt.ts';
+import { withdrawOffers } from './offer.ts';
 import type { Limits } from './limits.ts';
 import { heldBy, pendingFor } from './pending.ts';
 import { refuse, isRefusal, type Refusal } from './refusal.ts';
@@ -325,7 +326,7 @@ function close(
     then: [
       ...afterEnd(state, agent, `${end.status}: ${end.reason}`),
       ...left.then,
-      ...placeJudges(state),
+      ...placeJudges(state, agent),
       { type: 'forget_excess' },
     ],
     reply: (after) => ({
@@ -430,11 +431,17 @@ export function actingAgent(state: State, actor: Actor): Agent | Refusal {
   if (agent.joins !== actor.joins || agent.life.status !== 'joined') {
     return refuse(
       'not_joined',
-      `this connection no longer acts as agent ${agent.id}: another connection has joined as it since. Join again with the resume token`,
+      `this connection no longer acts as agent ${agent.id}: ${whyNotActing(agent, actor)}. Join again with the resume token`,
       { agentId: agent.id },
     );
   }
   return agent;
+}
+
+function whyNotActing(agent: Agent, { joins }: Actor): string {
+  return agent.joins === joins
+    ? 'it counts as lost, since the connection was closed, or closed for sending'
+    : 'another connection has joined as it since';
 }
 
 // ---- replies

@@ -19,8 +19,10 @@ import { taskComplete, taskFail } from './attempt.ts';
 import type { Actor, Command, CommandType } from './command.ts';
 import type { Event } from './event.ts';
 import { evolve, findAssignment } from './evolve.ts';
-import type { JsonObject } from './json.ts';
-import { claimReply, claimUndelivered, place, renewLeases, taskNext, taskRelease, taskUpdate } from './lease.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
+import { claimReply, taskNext } from './claim.ts';
+import { claimUndelivered, renewLeases, taskRelease, taskUpdate } from './lease.ts';
+import { place } from './offer.ts';
 import { agentMessage, messageAck, messageNext } from './message.ts';
 import { isRefusal, refuse, type Refusal } from './refusal.ts';
 import { fileRelease, fileReserve } from './reservation.ts';
@@ -165,7 +167,8 @@ export function execute(state: State, command: Command, world: World, show: Show
       evolve(state, event);
       events.push(event);
     }
-    if (next.effects !== undefined) effects.push(...next.effects);
+    // Not spread: there may be more of them than arguments are possible.
+    for (const effect of next.effects ?? []) effects.push(effect);
     // Depth first: what follows a follow-up comes before its siblings.
     if (next.then !== undefined) for (let i = next.then.length - 1; i >= 0; i -= 1) followUps.push(next.then[i]!);
     const followUp = followUps.pop();
@@ -199,9 +202,16 @@ export function execute(state: State, command: Command, world: World, show: Show
 
 /** Whether two requests ask the same, apart from their ids. */
 function fingerprintOf({ requestId: _, ...asked }: Command): string {
-  // A minted id differs from try to try; who acts is fenced by itself.
-  const { swarmId: _minted, actor: _actor, from: _from, ...compared } = asked as JsonObject;
-  return createHash('sha256').update(JSON.stringify(compared)).digest('base64url');
+  // A minted id differs from try to try, and so does the number of the join; another agent asks for something else.
+  const { swarmId: _minted, actor, from, ...compared } = asked as JsonObject;
+  return createHash('sha256')
+    .update(JSON.stringify([agentIn(actor), agentIn(from), compared]))
+    .digest('base64url');
+}
+
+function agentIn(acting: Json | undefined): Json {
+  if (acting === undefined) return null;
+  return isObject(acting) ? acting['agentId']! : acting;
 }
 
 function answerOf(events: readonly Event[], reply: object): AnsweredRequest['answer'] {

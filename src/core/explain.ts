@@ -9,7 +9,7 @@ import { overBudget } from './budget.ts';
 import type { AgentEntry, Lane, Profile, Standing } from './index/indexes.ts';
 import { requirementsOf, type Requirements } from './index/matching.ts';
 import { authorsOf } from './judging.ts';
-import { mayTake } from './lease.ts';
+import { mayTake } from './offer.ts';
 import { iso } from './rule.ts';
 import type { Assignment, Phase, State, Task } from './state.ts';
 import { validatorsFor } from './topology.ts';
@@ -22,7 +22,7 @@ export function whyWaiting(state: State, task: Task, phase: Phase, now: number):
     const open = phase.dependencies.filter(
       (name) => task.phases.find((of) => of.name === name)?.status !== 'succeeded',
     );
-    return `waits for phase ${open.join(', ')}`;
+    return `waits for phase ${some(open).join(', ')}`;
   }
   if (phase.status !== 'running') return null;
   if (phase.asked !== undefined) {
@@ -38,7 +38,14 @@ export function whyWaiting(state: State, task: Task, phase: Phase, now: number):
       whyHeldUp(state, task) ?? whyNotYet(task, assignment) ?? (queued ??= whyQueued(state, phase, assignment, now)),
     );
   }
-  return reasons.size === 0 ? null : [...reasons].join('; ');
+  return reasons.size === 0 ? null : some([...reasons]).join('; ');
+}
+
+/** As many as people read. */
+const toldMax = 5;
+
+function some(all: readonly string[]): readonly string[] {
+  return all.length <= toldMax ? all : [...all.slice(0, toldMax), `and ${all.length - toldMax} more`];
 }
 
 function whyHeldUp(state: State, task: Task): string | null {
@@ -127,7 +134,7 @@ function isAble({ standing }: AgentEntry): boolean {
 function whyBarred(state: State, phase: Phase, { judges }: Assignment, able: number): string {
   const remedy = 'spawn another, or let another join';
   if (judges !== undefined) {
-    const named = validatorsFor(state, authorsOf(phase)).slice(0, 3);
+    const named = [...validatorsFor(state, authorsOf(phase))].slice(0, 3);
     return named.length === 0
       ? `needs a judge: an agent that is no author of what is judged: ${remedy}`
       : `needs a judge: agent ${named.map(({ id }) => id).join(', ')}, which may validate it, takes no work now`;

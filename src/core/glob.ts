@@ -40,6 +40,13 @@ export function parseGlob(text: string): Glob {
     .map((segment) => Array.from(segment, (character) => character.toLowerCase().codePointAt(0)!));
 }
 
+/** The same for globs that stand for the same paths but for their form and case. */
+export function plainGlob(text: string): string {
+  return parseGlob(text)
+    .map((segment) => String.fromCodePoint(...segment))
+    .join('/');
+}
+
 export function overlap(a: Glob, b: Glob): boolean {
   return meet(a, b, isTree, segmentsMeet);
 }

@@ -35,7 +35,7 @@ export function refuseGraph(
     if (missing !== undefined) {
       return refuse(
         'invalid_graph',
-        `phase ${phase.name} depends on ${missing}, which is not a phase of this task${succeeded.size === 0 ? '' : ' that has succeeded'}: it can depend on ${[...byName.keys(), ...succeeded].join(', ')}`,
+        `phase ${phase.name} depends on ${missing}, which is not a phase of this task${succeeded.size === 0 ? '' : ' that has succeeded'}: it can depend on ${others(phase.name, [...byName.keys(), ...succeeded])}`,
         { phase: phase.name, dependency: missing },
       );
     }
@@ -54,6 +54,15 @@ export function refuseGraph(
   return cycle === null
     ? null
     : refuse('invalid_graph', `the dependencies go in a circle: ${cycle.join(' -> ')}`, { cycle });
+}
+
+/** As many as people read. */
+const namedMax = 10;
+
+function others(own: string, names: readonly string[]): string {
+  const found = names.filter((name) => name !== own);
+  if (found.length === 0) return 'nothing';
+  return `${found.slice(0, namedMax).join(', ')}${found.length > namedMax ? ` and ${found.length - namedMax} more` : ''}`;
 }
 
 /** Takes away, again and again, the phases whose dependencies are all gone; what cannot be taken away holds a circle. */

@@ -32,7 +32,9 @@ export function askJudge(task: Task, phase: Phase, candidates: readonly string[]
 export function mayJudge(state: State, agent: Agent, phase: Phase, { id }: Assignment): boolean {
   for (const { id: other, judges, work } of phase.assignments) {
     if (judges === undefined || other === id || !('agentId' in work) || work.status === 'failed') continue;
-    if (work.agentId !== null && work.agentId !== agent.id && isToBeExpected(state, work.agentId)) return false;
+    // Also when the topology names somebody else by now: it began, and nobody else may go on.
+    if (work.agentId === agent.id) return true;
+    if (work.agentId !== null && isToBeExpected(state, work.agentId)) return false;
   }
   return mayValidate(state, agent, authorsOf(phase));
 }

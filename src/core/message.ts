@@ -105,7 +105,7 @@ function describeSent(state: State, { messageId, from, expiresAt }: ReturnType<t
 export const messageNext: Rule<'message_next'> = (state, { actor, after, limit }, world) => {
   const agent = actingAgent(state, actor);
   if (isRefusal(agent)) return agent;
-  const due = agent.inbox.filter((message) => message.seq > after && !isExpired(message, world.now)).slice(0, limit);
+  const due = readable(agent, after, limit, world.now);
   return {
     ...(due.length === 0 && { idle: `messages:${agent.id}` as const }),
     reply: (state, show) => ({
@@ -116,6 +116,22 @@ export const messageNext: Rule<'message_next'> = (state, { actor, after, limit }
     }),
   };
 };
+
+/** As many as are asked for and fit into a reply, but at least one: the cursor tells where to go on. */
+function readable({ inbox }: Agent, after: number, limit: number, now: number): Message[] {
+  const found: Message[] = [];
+  let left = readBytesMax;
+  for (const message of inbox) {
+    if (message.seq <= after || isExpired(message, now)) continue;
+    left -= 'json' in message.body ? JSON.stringify(message.body.json).length : message.body.bytes;
+    if (found.length > 0 && (found.length === limit || left < 0)) break;
+    found.push(message);
+  }
+  return found;
+}
+
+/** Of the bodies of messages that are read at once. */
+const readBytesMax = 4 * 1024 * 1024;
 
 function describeMessage({ id, seq, from, sentAt, replyTo, expiresAt, hops }: Message): object {
   return Object.assign(

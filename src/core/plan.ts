@@ -12,7 +12,7 @@ import type { Json } from './json.ts';
 import { refuse, type Refusal } from './refusal.ts';
 import type { World } from './rule.ts';
 import type { Aggregation, ConflictResolution, State, Strategy, Task, VoteRules } from './state.ts';
-import { refuseContradiction, refuseUnheeded, refuseWithoutCopies, type PhaseSettings } from './settings.ts';
+import { refuseContradiction, refuseUnheeded, refuseByStrategy, type PhaseSettings } from './settings.ts';
 import { countsBallots } from './vote.ts';
 
 export interface Plan {
@@ -40,7 +40,7 @@ export function planTask(state: State, request: TaskRequest, world: World): Plan
   const planned = phases.map((phase) => planPhase(state, request, phase));
   return (
     refuseContradiction(request) ??
-    refuseWithoutCopies(request, resolvedStrategy) ??
+    refuseByStrategy(request, resolvedStrategy) ??
     refuseUnheeded(request, planned) ?? {
       strategy,
       resolvedStrategy,

@@ -131,9 +131,9 @@ export function phasesPlanned(
     );
   if (answer === undefined) return invalid('a planner answers with {"phases": [...]}');
   if ('faulty' in answer) return invalid(answer.faulty);
-  if (answer.some(({ name }) => name === secondPlanning)) {
-    return invalid(`the name ${secondPlanning} is kept for planning once more`);
-  }
+  const kept = answer.find(({ name }) => name === firstPlanning || name === secondPlanning);
+  if (kept !== undefined) return invalid(`the name ${kept.name} is kept for planning itself`);
+  if (answer.length === 0) return invalid('phases is empty: name at least one');
   const faulty = refuseGraph(state, answer, task.phases);
   if (faulty !== null) return invalid(faulty.message);
   const { planDepthMax } = state.limits;

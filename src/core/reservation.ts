@@ -7,7 +7,7 @@
  */
 import { actingAgent } from './agent.ts';
 import type { CommandOf } from './command.ts';
-import { faultOf, overlap, parseGlob } from './glob.ts';
+import { faultOf, overlap, parseGlob, plainGlob } from './glob.ts';
 import { holding } from './lease.ts';
 import { heldBy, pendingFor } from './pending.ts';
 import { isRefusal, refuse, type Refusal } from './refusal.ts';
@@ -54,11 +54,13 @@ export const fileReserve: Rule<'file_reserve'> = (state, command, world) => {
 export const fileRelease: Rule<'file_release'> = (state, { actor, reservationId, globs }, world) => {
   const agent = actingAgent(state, actor);
   if (isRefusal(agent)) return agent;
+  // As they are compared when they are reserved: whatever their case.
+  const given = globs === null ? null : new Set(globs.map(plainGlob));
   const released = reservationsOf(state, agent)
     .filter(({ id }) => reservationId === null || id === reservationId)
     .map((reservation) => ({
       reservationId: reservation.id,
-      globs: reservation.globs.filter((glob) => globs === null || globs.includes(glob)),
+      globs: reservation.globs.filter((glob) => given === null || given.has(plainGlob(glob))),
     }))
     .filter((of) => of.globs.length > 0);
   return {

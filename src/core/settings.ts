@@ -26,9 +26,12 @@ export function refuseContradiction(request: PhaseDefaults): Refusal | null {
   return null;
 }
 
-/** Items are units of work and no copies; sampling takes as many copies as it needs. */
-export function refuseWithoutCopies(request: TaskRequest, resolvedStrategy: Task['resolvedStrategy']): Refusal | null {
-  const { items, parallelism, aggregation, phases } = request;
+/** Given phases need no strategy, items are units of work and no copies, sampling takes as many copies as it needs. */
+export function refuseByStrategy(request: TaskRequest, resolvedStrategy: Task['resolvedStrategy']): Refusal | null {
+  const { items, parallelism, aggregation, phases, strategy } = request;
+  if (phases !== null && strategy !== null && strategy !== 'adaptive') {
+    return unheeded(`strategy ${strategy}`, 'a task without phases: given ones are used as they are');
+  }
   const samples = (asked: Aggregation | null): boolean => (asked ?? aggregation) === 'ahead_by_k';
   if (parallelism !== null && phases === null && samples(null) && items === null) {
     return unheeded('parallelism', 'another resultAggregation: ahead_by_k takes as many votes as it needs');
@@ -56,7 +59,10 @@ export function refuseUnheeded(request: PhaseDefaults, phases: readonly Pick<Pha
   const has = (aggregation: Aggregation): boolean => rules.some((of) => of.aggregation === aggregation);
   const { aggregation, conflictResolution } = request;
   if (request.consensusRequired && !rules.some((of) => of.consensusRequired)) {
-    return unheeded('consensusRequired', 'resultAggregation majority_vote or weighted_vote and a parallelism above 1');
+    return unheeded(
+      'consensusRequired',
+      'resultAggregation majority_vote or weighted_vote, and several agents in one phase',
+    );
   }
   if (request.voteKey !== null && !rules.some(countsBallots)) {
     return unheeded('voteKey', 'a vote: resultAggregation majority_vote');
@@ -82,6 +88,6 @@ export function refuseUnheeded(request: PhaseDefaults, phases: readonly Pick<Pha
   const isOfCopies = aggregation === 'majority_vote' || aggregation === 'weighted_vote' || aggregation === 'best';
   const isHeeded = (of: Aggregation): boolean => has(of) || (of === 'majority_vote' && has('weighted_vote'));
   return isOfCopies && !isHeeded(aggregation)
-    ? unheeded(`resultAggregation ${aggregation}`, 'a parallelism above 1')
+    ? unheeded(`resultAggregation ${aggregation}`, 'several agents in one phase')
     : null;
 }

@@ -4,7 +4,9 @@
  */
 import type { Command } from './command.ts';
 import { happened, type Rule } from './rule.ts';
-import type { Agent, State } from './state.ts';
+import { findAssignment } from './evolve.ts';
+import { isJudgeToBe } from './judging.ts';
+import type { Agent, Phase, State } from './state.ts';
 import { childrenOf, hubOf, leaderOf, parentOf } from './topology.ts';
 
 /** What follows the arrival of agents. */
@@ -24,9 +26,19 @@ export function afterEnd(state: State, agent: Agent, how: string): Command[] {
     : [];
 }
 
-/** Who may judge has changed with the end of an agent, or of its being expected. */
-export function placeJudges({ indexes }: State): Command[] {
-  return Array.from(indexes.queuedJudges, (assignmentId) => ({ type: 'place', assignmentId }));
+/** With the end of who was to judge, or has begun to, others may. */
+export function placeJudges(state: State, gone: Agent): Command[] {
+  const { queuedJudges } = state.indexes;
+  if (queuedJudges.size === 0) return [];
+  const waiting = [...queuedJudges];
+  const concerns = isJudgeToBe(state, gone) || state.swarm!.topology === 'ring';
+  return waiting
+    .filter((id) => concerns || hasBegun(gone, findAssignment(state, id)!.phase))
+    .map((assignmentId) => ({ type: 'place', assignmentId }));
+}
+
+function hasBegun(agent: Agent, { assignments }: Phase): boolean {
+  return assignments.some(({ judges, work }) => judges !== undefined && 'agentId' in work && work.agentId === agent.id);
 }
 
 export const electHub: Rule<'elect_hub'> = (state, { reason }, world) => {

@@ -6,7 +6,7 @@ import type { Command, CommandOf } from './command.ts';
 import { refuse, type Refusal } from './refusal.ts';
 import { happened, iso, isoOrNull, type Effect, type Rule } from './rule.ts';
 import type { Agent, State, Swarm } from './state.ts';
-import { withdrawOffers } from './lease.ts';
+import { withdrawOffers } from './offer.ts';
 import { hubOf, liveAgents, peersOf, validatorsFor } from './topology.ts';
 import { describeReservation } from './reservation.ts';
 
@@ -59,6 +59,15 @@ function parentsAmong({ topology, initialAgents }: CommandOf<'swarm_init'>): (nu
       continue;
     }
     const named = initialAgents.findIndex(({ name }) => name === parent);
+    if (initialAgents.filter(({ name }) => name === parent).length > 1) {
+      return refuse(
+        'invalid_arguments',
+        `initialAgents[${index}].parent is ${parent}, which is the name of several agents`,
+        {
+          setting: 'parent',
+        },
+      );
+    }
     if (named === -1 || named >= index) {
       return refuse(
         'invalid_arguments',
@@ -202,10 +211,20 @@ function describeMetrics({ metrics }: Swarm): object {
   };
 }
 
+/** Of each agent: all of them would grow with the square of the swarm. */
+const neighboursMax = 10;
+
 /** Who stands where, and may therefore message and validate whom. */
 function describeTopology(state: State): object {
   const { topology } = swarmOf(state);
-  const ids = (agents: Iterable<Agent>): string[] => Array.from(agents, ({ id }) => id);
+  const ids = (agents: Iterable<Agent>): string[] => {
+    const found: string[] = [];
+    for (const { id } of agents) {
+      if (found.length === neighboursMax) break;
+      found.push(id);
+    }
+    return found;
+  };
   return {
     ...(topology === 'star' && { hub: hubOf(state)?.id ?? null }),
     members: Array.from(liveAgents(state), (agent) => ({

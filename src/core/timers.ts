@@ -3,7 +3,7 @@
  */
 import { agentDue } from './agent.ts';
 import type { Timer } from './index/indexes.ts';
-import { assignmentDue } from './lease.ts';
+import { assignmentDue } from './attempt.ts';
 import { inboxDue } from './message.ts';
 import { reservationDue } from './reservation.ts';
 import { forgetOldAgents, forgetOldTasks } from './retention.ts';

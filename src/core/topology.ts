@@ -195,9 +195,10 @@ export function isNamedToJudge(state: State, agent: Agent): boolean {
 }
 
 /** Live agents that may judge what these agents did. */
-export function validatorsFor(state: State, authors: ReadonlySet<string>): Agent[] {
-  const named = [...new Set(namedFor(state, authors))];
-  return named.length > 0 ? named : [...liveAgents(state)].filter(({ id }) => !authors.has(id));
+export function* validatorsFor(state: State, authors: ReadonlySet<string>): Generator<Agent> {
+  const named = new Set(namedFor(state, authors));
+  if (named.size > 0) yield* named;
+  else for (const agent of liveAgents(state)) if (!authors.has(agent.id)) yield agent;
 }
 
 /** Whom the topology names to judge what these agents did, none of whom is one of them; in a mesh nobody in particular. */

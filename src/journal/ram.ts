@@ -38,9 +38,10 @@ export function ramJournal<E extends JournalEvent>(): Journal<E> {
 
   function commitsAfter({ commits }: Swarm, from: number, eventsMax: number): StoredCommit<E>[] {
     const found: StoredCommit<E>[] = [];
-    const start = commits.findIndex(({ head }) => head.version > from);
+    // From the end: what is read most often is what came last.
+    const start = commits.findLastIndex(({ head }) => head.version <= from) + 1;
     let events = 0;
-    for (let i = start; i >= 0 && i < commits.length && events < eventsMax; i++) {
+    for (let i = start; i < commits.length && events < eventsMax; i++) {
       const kept = commits[i]!;
       found.push({ head: kept.head, events: JSON.parse(kept.events) as E[] });
       events += kept.count;

@@ -233,7 +233,14 @@ export class Dispatcher {
     this.#add('tools/call', async (params, passage) => {
       const { name, arguments: args = {} } = params as { readonly name: string; readonly arguments?: object };
       const answer = await this.#callTool(name, args, passage);
-      return isRefusal(answer) ? answer : dialect.toolResult(answer);
+      if (isRefusal(answer)) return answer;
+      try {
+        return dialect.toolResult(answer);
+      } catch (error) {
+        // What cannot be written down is not delivered either.
+        passage.undelivered?.();
+        throw error;
+      }
     });
     this.#add('batch', (params, passage) => this.#callBatch(params, passage), null);
     this.#add('subscribe', async (params, { session }) => {

@@ -30,7 +30,11 @@ export function newestSwarm(caller: Caller, { coordinator }: Services): string |
 }
 
 /** The agent as which the call acts: the one named, or the only one as which the connection has joined. */
-export function actingAs(caller: Caller, agentId: string | undefined): { swarmId: string; actor: Actor } | Refusal {
+export function actingAs(
+  caller: Caller,
+  agentId: string | undefined,
+  argument = 'agentId',
+): { swarmId: string; actor: Actor } | Refusal {
   if (agentId !== undefined) {
     return (
       caller.acting.get(agentId) ??
@@ -48,7 +52,7 @@ export function actingAs(caller: Caller, agentId: string | undefined): { swarmId
   if (another !== undefined) {
     return refuse(
       'invalid_arguments',
-      `this connection has joined as several agents: say which with agentId (${[...caller.acting.keys()].join(', ')})`,
+      `this connection has joined as several agents: say which with ${argument} (${[...caller.acting.keys()].join(', ')})`,
     );
   }
   return only;

@@ -1,9 +1,9 @@
 /** Tools of messages: agent_message, message_next, message_ack. */
 import type { Json } from '../core/json.ts';
-import { isRefusal, refuse } from '../core/refusal.ts';
+import { isRefusal, refuse, type Refusal } from '../core/refusal.ts';
 import type { AgentMessageArguments, MessageAckArguments, MessageNextArguments } from '../spec.types.ts';
 import { actingAs, submitActing, swarmOf, withRequestId } from './calling.ts';
-import type { Caller, Handler } from './tool.ts';
+import type { Call, Caller, Handler } from './tool.ts';
 
 const messagesByDefault = 50;
 const waitSecondsByDefault = 30;
@@ -11,7 +11,7 @@ const waitSecondsByDefault = 30;
 /** Anyone may send; a connection that acts as agents sends as one of them. */
 export const agentMessage: Handler<AgentMessageArguments> = async (call) => {
   const { args, caller, services } = call;
-  const swarmId = swarmOf(call, 'agents');
+  const swarmId = swarmToSendIn(call);
   if (typeof swarmId !== 'string') return swarmId;
   const sender = senderIn(swarmId, caller, args.from);
   if (sender !== null && isRefusal(sender)) return sender;
@@ -27,6 +27,17 @@ export const agentMessage: Handler<AgentMessageArguments> = async (call) => {
   );
 };
 
+/** A broadcast is for the swarm of its sender. */
+function swarmToSendIn(call: Call<AgentMessageArguments>): string | Refusal {
+  const { args, caller } = call;
+  if (args.agentId === undefined && args.swarmId === undefined) {
+    const [only, another] = caller.acting.values();
+    const sender = args.from === undefined ? (another === undefined ? only : undefined) : caller.acting.get(args.from);
+    if (sender !== undefined) return sender.swarmId;
+  }
+  return swarmOf(call, 'agents');
+}
+
 /** A connection that acts as no agent of the receiver's swarm sends as nobody, unless it says as whom. */
 function senderIn(swarmId: string, caller: Caller, from: string | undefined): ReturnType<typeof actingAs> | null {
   if (from !== undefined) {
@@ -39,7 +50,7 @@ function senderIn(swarmId: string, caller: Caller, from: string | undefined): Re
     );
   }
   const here = [...caller.acting.values()].filter((acting) => acting.swarmId === swarmId);
-  return here.length <= 1 ? (here[0] ?? null) : actingAs(caller, undefined);
+  return here.length <= 1 ? (here[0] ?? null) : actingAs(caller, undefined, 'from');
 }
 
 export const messageNext: Handler<MessageNextArguments> = async (call) => {

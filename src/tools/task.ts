@@ -4,7 +4,7 @@
  */
 import type { PhaseRequest as CorePhaseRequest, TaskRequest } from '../core/command.ts';
 import type { Json } from '../core/json.ts';
-import { isRefusal, refuse } from '../core/refusal.ts';
+import { isRefusal, refuse, type Refusal } from '../core/refusal.ts';
 import type { Budget, Priority, RetryPolicy } from '../core/state.ts';
 import type {
   PhaseRequest,
@@ -19,6 +19,7 @@ import type {
 import { submitWaiting, swarmOf, withRequestId } from './calling.ts';
 import type { Caller, Handler, Services } from './tool.ts';
 
+type Execution = NonNullable<TaskOrchestrateArguments['execution']>;
 type Described = Exclude<TaskOrchestrateArguments['task'], string>;
 
 const listedByDefault = 50;
@@ -31,6 +32,8 @@ export const taskOrchestrate: Handler<TaskOrchestrateArguments> = async (call) =
   const { args, services } = call;
   const swarmId = swarmOf({ ...call, args: args.swarmId === undefined ? {} : { swarmId: args.swarmId } });
   if (typeof swarmId !== 'string') return swarmId;
+  const unheeded = refuseRetries(args.execution ?? {});
+  if (unheeded !== null) return unheeded;
   const task = taskRequest(args, services.defaults);
   const answer = await services.coordinator.submit(
     swarmId,
@@ -101,7 +104,16 @@ function priority(asked: string | undefined): Priority {
   return asked === undefined || asked === 'medium' ? 'normal' : (asked as Priority);
 }
 
-function retryPolicy(execution: NonNullable<TaskOrchestrateArguments['execution']>): RetryPolicy {
+function refuseRetries({ retryPolicy: kind, maxAttempts, retryDelay }: Execution): Refusal | null {
+  const given =
+    retryDelay !== undefined ? 'retryDelay' : maxAttempts !== undefined && maxAttempts > 1 ? 'maxAttempts' : null;
+  if (kind !== 'none' || given === null) return null;
+  return refuse('invalid_arguments', `${given} has no effect on this task: it needs a retryPolicy other than none`, {
+    setting: given,
+  });
+}
+
+function retryPolicy(execution: Execution): RetryPolicy {
   const kind = execution.retryPolicy ?? 'exponential_backoff';
   return {
     kind,
@@ -158,6 +170,9 @@ export const taskDecide: Handler<TaskDecideArguments> = async (call) => {
   }
   const [from] = [...call.caller.acting].find(([, as]) => as.swarmId === swarmId) ?? [];
   const decider = from === undefined ? {} : { from };
+  if (choice !== null && reason !== null) {
+    return refuse('invalid_arguments', 'task_decide: reason has no effect on a choice: it says why all are rejected');
+  }
   const command = { type: 'task_decide', taskId, phase, choice, reason, ...decider } as const;
   return call.services.coordinator.submit(swarmId, withRequestId(command, call.args));
 };

@@ -3,7 +3,7 @@
  */
 import type { CommandOf } from '../core/command.ts';
 import type { Json, JsonObject } from '../core/json.ts';
-import { isRefusal } from '../core/refusal.ts';
+import { isRefusal, refuse } from '../core/refusal.ts';
 import type { Usage } from '../core/state.ts';
 import type {
   PhaseRequest,
@@ -76,9 +76,18 @@ export const taskNext: Handler<TaskNextArguments> = async (call) => {
   return answer;
 };
 
+/** Of JSON: it is shown with the task, again and again. */
+const progressCharsMax = 4_096;
+
 export const taskUpdate: Handler<TaskUpdateArguments> = async (call) => {
   const { assignmentId, leaseToken, progress, waitSeconds = 0 } = call.args;
   const usage = usageOf(call.args.usage);
+  if (progress !== undefined && JSON.stringify(progress).length > progressCharsMax) {
+    return refuse(
+      'invalid_arguments',
+      `task_update: progress is longer than ${progressCharsMax} characters of JSON: it is for people, and not for results`,
+    );
+  }
   return submitActing(
     call,
     (actor) => ({

@@ -126,6 +126,27 @@ function held(journal: Journal<Event>): {
   return gate;
 }
 
+/** A journal whose pages are on their way until they are let through: what was committed since is not in them. */
+function remote(journal: Journal<Event>): { journal: Journal<Event>; hold: boolean; arrive(): Promise<void> } {
+  const pages: (() => void)[] = [];
+  const gate = {
+    hold: false,
+    journal: {
+      ...bound(journal),
+      read: async (...args: Parameters<Journal<Event>['read']>) => {
+        const page = await journal.read(...args);
+        if (gate.hold) await new Promise<void>((go) => pages.push(go));
+        return page;
+      },
+    },
+    arrive: async () => {
+      for (const go of pages.splice(0)) go();
+      await settle();
+    },
+  };
+  return gate;
+}
+
 /** A journal's methods, to be replaced one by one. */
 function bound(journal: Journal<Event>): Journal<Event> {
   return {
@@ -580,6 +601,38 @@ describe('several coordinators on one journal', () => {
     const answer: any = await two.coordinator.submit(swarmId, orchestrate() as Command);
     assert.equal(answer.refused, 'swarm_not_found');
     assert.deepEqual(two.coordinator.summaries(), []);
+  });
+
+  test('do not miss what is announced while they read', async () => {
+    const ram = ramJournal<Event>();
+    const gate = remote(ram);
+    const one = await withSwarm(ram);
+    const two = await coordinatorOn(gate.journal);
+    const { taskId } = await one.ask(orchestrate());
+    await settle();
+    gate.hold = true;
+    await one.ask(orchestrate());
+    await settle();
+    // What it knows is still there; the page with the rest is on its way.
+    await gate.arrive();
+    await one.ask({ type: 'task_cancel', taskId, reason: null });
+    gate.hold = false;
+    await gate.arrive();
+    assert.equal((await two.ask({ type: 'task_status', taskId })).status, 'cancelled');
+  });
+
+  test('do not miss what is announced of a swarm that they read for the first time', async () => {
+    const ram = ramJournal<Event>();
+    const gate = remote(ram);
+    const [one, two] = [await coordinatorOn(ram), await coordinatorOn(gate.journal)];
+    gate.hold = true;
+    one.swarmId = (await create(one)).swarmId;
+    await settle();
+    const { taskId } = await one.ask(orchestrate());
+    gate.hold = false;
+    await gate.arrive();
+    two.swarmId = one.swarmId;
+    assert.equal((await two.ask({ type: 'task_status', taskId })).status, 'orchestrating');
   });
 
   test('do not go on from a history that a failover has lost', async () => {

@@ -81,7 +81,9 @@ describe('an agent', () => {
       leaseMs: null,
     });
     assert.deepEqual(back.held, [{ assignmentId: claim.assignmentId, attempt: 1, leaseToken: claim.leaseToken }]);
-    assert.equal(swarm.refusal(worker.completing(claim, 1)).refused, 'not_joined');
+    const replaced = swarm.refusal(worker.completing(claim, 1));
+    assert.equal(replaced.refused, 'not_joined');
+    assert.match(replaced.message, /another connection has joined as it since/);
     worker.lost();
     assert.equal(status(swarm, worker.agentId).status, 'busy', 'the loss of an earlier connection is no loss');
     new Worker(swarm, back.agentId, back.joins, back.resumeToken).complete(claim, 'done');
@@ -96,6 +98,10 @@ describe('an agent', () => {
     worker.lost();
     swarm.pass(swarm.limits.graceMs - 1);
     assert.equal(other.next(), null);
+    assert.match(
+      swarm.refusal(worker.completing(claim, 1)).message,
+      /it counts as lost, since the connection was closed/,
+    );
     swarm.pass(1);
     assert.equal(status(swarm, worker.agentId).status, 'failed');
     swarm.pass(100);

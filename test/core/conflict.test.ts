@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TaskRequest } from '../../src/core/command.ts';
-import { SwarmUnderTest, taskRequest, type Worker } from './swarm-under-test.ts';
+import { phase, SwarmUnderTest, taskRequest, type Worker } from './swarm-under-test.ts';
 
 /** A swarm with some agents of the given types or weights, and a task for as many of them as it wants. */
 function voting(
@@ -83,6 +83,7 @@ describe('a weighted vote', () => {
       { aggregation: 'best', parallelism: 1 },
       { aggregation: 'weighted_vote', strategy: 'sequential', parallelism: 3 },
       { strategy: 'balanced', parallelism: 3 },
+      { strategy: 'balanced', phases: [phase('a')] },
     ] as const) {
       assert.equal(swarm.refusal({ type: 'task_orchestrate', task: taskRequest(task) }).refused, 'invalid_arguments');
     }

@@ -32,6 +32,16 @@ describe('a message', () => {
     );
   });
 
+  test('is read with as many others as fit into a reply, and with none if it is that large', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const [a, b] = [swarm.join(), swarm.join()];
+    swarm.keep = (json) => ({ blob: String(json), bytes: Number(json) });
+    for (const bytes of [3_000_000, 1_000_000, 1_000_000, 9_000_000, 10]) swarm.ask(a.sending(b.agentId, bytes));
+    const read = (after: number): number[] =>
+      swarm.ask({ type: 'message_next', actor: b.actor, after, limit: 10 }).messages.map(({ seq }: any) => seq);
+    assert.deepEqual([read(0), read(2), read(3), read(4)], [[1, 2], [3], [4], [5]]);
+  });
+
   test('a full inbox, a closed receiver and an unknown one are refused', () => {
     const swarm = SwarmUnderTest.withSwarm({ limits: { inboxMessagesMax: 1 } });
     const worker = swarm.join();

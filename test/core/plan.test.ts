@@ -125,6 +125,14 @@ describe('a plan', () => {
     }
   });
 
+  test('results have the names of their phases, whatever these are', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const worker = swarm.join();
+    swarm.orchestrate({ phases: [phase('__proto__'), phase('b', { dependencies: ['__proto__'] })] });
+    worker.complete(worker.next(), 1);
+    assert.equal(JSON.stringify(worker.next().dependencies), '{"__proto__":1}');
+  });
+
   test('an aggregation of several results is given several agents', () => {
     const swarm = SwarmUnderTest.withSwarm();
     const { strategyReason, orchestrationPlan } = swarm.orchestrate({ aggregation: 'best' });

@@ -66,7 +66,7 @@ describe('a task that an agent plans', () => {
       [[], /phases is empty/],
       [[phase('a', { dependencies: ['b'] })], /depends on b, which is not a phase/],
       [[phase('a', { dependencies: ['b'] }), phase('b', { dependencies: ['a'] })], /in a circle/],
-      [[phase('plan')], /name plan is used twice/],
+      [[phase('plan')], /name plan is kept/],
       [[phase('replan')], /name replan is kept/],
       [chain(21), /21 phases come one after the other; the most is 20/],
       [Array.from({ length: 101 }, (_, index) => phase(`p${index}`)), /101 entries; the most is 100/],

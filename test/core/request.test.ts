@@ -80,6 +80,15 @@ describe('a request id', () => {
     assert.equal(swarm.state.agents.size, 1);
   });
 
+  test('is that of one agent: another one with the same id asks for something else', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    const [ann, bob] = [swarm.join(), swarm.join()];
+    swarm.orchestrate();
+    const next = (worker: typeof ann) => ({ type: 'task_next', actor: worker.actor, requestId: '1' }) as const;
+    assert.notEqual(swarm.ask(next(ann)).assignment, null);
+    assert.equal(swarm.refusal(next(bob)).refused, 'request_id_reused');
+  });
+
   test('is forgotten after a while', () => {
     const swarm = SwarmUnderTest.withSwarm();
     swarm.orchestrate({}, 'r1');

@@ -44,3 +44,12 @@ test('a refusal names ten holders at most, each with what is asked for and what 
   });
   assert.match(message, /agent agent_1 \(holder 0\) has reserved src\/0 \(exclusive\) until 2026/);
 });
+
+test('is released by its globs whatever their case, as it is compared', () => {
+  const swarm = SwarmUnderTest.withSwarm();
+  const worker = swarm.join();
+  swarm.ask(reserving(worker, ['Src/**', 'a.ts']));
+  const { released } = swarm.ask({ type: 'file_release', actor: worker.actor, reservationId: null, globs: ['src/**'] });
+  assert.deepEqual(released[0].globs, ['Src/**']);
+  assert.deepEqual([...swarm.state.reservations.values()][0]!.globs, ['a.ts']);
+});

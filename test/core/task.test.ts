@@ -108,7 +108,7 @@ describe('a task', () => {
       refused({ consensusRequired: true, aggregation: 'all', parallelism: 3 }),
       /needs resultAggregation majority_vote/,
     );
-    assert.match(refused({ consensusRequired: true, parallelism: 1 }), /parallelism above 1/);
+    assert.match(refused({ consensusRequired: true, parallelism: 1 }), /several agents in one phase/);
     assert.match(refused({ consensusThreshold: 0.5, parallelism: 3 }), /needs consensusRequired/);
     assert.match(refused({ voteKey: '/x', aggregation: 'first', parallelism: 3 }), /voteKey has no effect/);
     const { orchestrationPlan } = swarm.orchestrate({

@@ -326,6 +326,23 @@ describe('work that may have to be judged', () => {
     assert.notEqual(workers[claims.indexOf(null)]!.next(), null);
   });
 
+  test('is judged to the end by who began, also when the hub comes in between', () => {
+    const swarm = SwarmUnderTest.withSwarm({ topology: 'star' });
+    swarm.ask({ type: 'agent_spawn', agent: agentRequest({ agentType: 'coordinator' }), limitsAsked: false });
+    const workers = [1, 2, 3].map(() => swarm.join());
+    const { taskId } = swarm.orchestrate({ aggregation: 'best', parallelism: 2 });
+    const claims = workers.map((worker) => worker.next());
+    for (const [index, claim] of claims.entries()) if (claim !== null) workers[index]!.complete(claim, index);
+    const judge = workers[claims.indexOf(null)]!;
+    judge.complete(judge.next(), { choice: 'A' });
+    const { life } = [...swarm.state.agents.values()][0]!;
+    assert.equal(life.status, 'spawning');
+    const hub = swarm.join({ token: life.joinToken });
+    assert.equal(hub.next(), null);
+    judge.complete(judge.next(), { choice: 'B' });
+    assert.equal(swarm.task(taskId).status, 'completed');
+  });
+
   test('is offered to who may judge it now, when who was to judge it is over', () => {
     const { swarm, workers } = swarmOf('star', 'coordinator', 'a', 'a', 'a');
     swarm.orchestrate({ aggregation: 'best', parallelism: 2 });

@@ -6,12 +6,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Command } from '../../src/core/command.ts';
 import { decide } from '../../src/core/decide.ts';
-import { createState } from '../../src/core/evolve.ts';
-import { defaultLimits } from '../../src/core/limits.ts';
 import type { World } from '../../src/core/rule.ts';
 import { errors, methods, tools } from '../../src/spec.ts';
 import { toolHandlers } from '../../src/tools/index.ts';
 import { exchangesOf, loadTranscripts } from './transcript.ts';
+import { SwarmUnderTest } from '../core/swarm-under-test.ts';
 
 /** Tools without a rule of the core, and who answers instead. */
 const withoutRule: Readonly<Record<string, string>> = {
@@ -44,7 +43,7 @@ const refused = new Set(exchanges.map((exchange) => exchange.refused));
 /** The table of rules is the core's own, so it is asked: it has one if it does not trip over there being none. */
 function hasRule(name: string): boolean {
   try {
-    decide(createState(defaultLimits), { type: name } as unknown as Command, {} as World);
+    decide(SwarmUnderTest.withSwarm().state, { type: name } as unknown as Command, {} as World);
     return true;
   } catch (error) {
     return !(error as Error).message.startsWith('rules[command.type] is not a function');

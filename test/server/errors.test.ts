@@ -137,6 +137,24 @@ test('errors', async (t) => {
     for (const [name, args, message] of [
       ['agent_status', {}, /^agent_status: agentId is missing/],
       ['task_orchestrate', {}, /^task_orchestrate: task is missing/],
+      [
+        'task_orchestrate',
+        { task: 'x', execution: { retryPolicy: 'none', maxAttempts: 7 } },
+        /^maxAttempts has no effect on this task: it needs a retryPolicy other than none/,
+      ],
+      ['task_decide', { taskId: 't', choice: 't/work/1', reason: 'x' }, /reason has no effect on a choice/],
+      [
+        'swarm_init',
+        {
+          topology: 'hierarchical',
+          initialAgents: [
+            { type: 'a', name: 'p' },
+            { type: 'a', name: 'p' },
+            { type: 'a', parent: 'p' },
+          ],
+        },
+        /^initialAgents\[2\]\.parent is p, which is the name of several agents/,
+      ],
       ['task_orchestrate', { task: {} }, /task\.description is missing/],
       ['task_orchestrate', { task: 7 }, /^task_orchestrate: task must /],
       ['task_orchestrate', { task: '' }, /task/],

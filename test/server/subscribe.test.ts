@@ -202,27 +202,28 @@ test('a subscriber that does not read holds up nobody, costs little, and misses 
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
   };
   const { swarmId } = await client.call('swarm_init');
-  await worker.call('swarm_join', { swarmId });
-  const { taskId } = await client.call('task_orchestrate', { swarmId, task: 'report much' });
+  const { agentId } = await worker.call('swarm_join', { swarmId });
+  const { taskId } = await client.call('task_orchestrate', { swarmId, task: 'listen' });
   const { assignmentId, leaseToken } = (await worker.call('task_next')).assignment;
   const lazy = await subscribe(t, server, { swarmId, from: 0 });
   lazy.connection.socket.pause();
   const eager = await subscribe(t, server, { swarmId, from: 0 });
   const before = await rssBytes();
 
-  // 150 MB of events, far more than sockets hold; the swarm itself keeps only the last progress.
+  // 150 MB of events, far more than sockets hold; the swarm itself keeps only what was not acknowledged yet.
   const count = 3_000;
   const text = 'x'.repeat(50 * 1024);
   const read = eager.readUntil(endOf(taskId));
   for (let i = 0; i < count; i += 100) {
-    const reports = Array.from({ length: 100 }, (_, k) =>
-      worker.call('task_update', { assignmentId, leaseToken, progress: { step: i + k, text } }),
+    const sent = Array.from({ length: 100 }, (_, k) =>
+      client.call('agent_message', { swarmId, agentId, message: { step: i + k, text } }),
     );
-    await Promise.all(reports);
+    await Promise.all(sent);
+    await worker.call('message_ack', { cursor: i + 100 });
   }
   await worker.call('task_complete', { assignmentId, leaseToken, result: null });
   const all = await read;
-  assert.equal(all.filter(({ type }) => type === 'progress_reported').length, count);
+  assert.equal(all.filter(({ type }) => type === 'message_sent').length, count);
   // And one that would read all of it many times over, if it read at all.
   const hoarder = await connectRaw(t, server.port);
   hoarder.socket.pause();

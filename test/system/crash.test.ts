@@ -21,9 +21,16 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** The first thirty runs pass, the others wait for the gate: so there is a middle, however slow the machine is. */
 const slowly = (folder: string): string => `agentTypes:
   sum:
-    argv: [/bin/sh, -c, 'echo $SKEIN_ASSIGNMENT_ID >> ${folder}/started; sleep 0.2; exec sha256sum']
+    argv:
+      - /bin/sh
+      - -c
+      - |
+        cd ${folder}; echo $SKEIN_ASSIGNMENT_ID >> started
+        [ $(wc -l < started) -le 30 ] || until [ -e open ]; do sleep 0.05; done
+        sleep 0.2; exec sha256sum
     stdin: input
     maxConcurrent: 10`;
 
@@ -67,12 +74,13 @@ describe('kill -9', () => {
     // In the middle: some are done, some run, most wait.
     for (;;) {
       const { tasks } = await before.call('swarm_status', { swarmId });
-      if (tasks.completed >= 20 && tasks.running >= 10) break;
+      if (tasks.completed >= 10 && tasks.running >= 10) break;
     }
     first.kill('SIGKILL');
     await first.ended;
 
     const second = await startServer(t, { dataDir, port, env: { MCP_CONFIG: config } });
+    await writeFile(join(folder, 'open'), '');
     const after = await connectRaw(t, second.port);
     const status = await after.call('swarm_status', { swarmId });
     assert.deepEqual(status.agents.map((agent: any) => agent.id).sort(), [...agentIds, external.agentId].sort());
@@ -111,6 +119,7 @@ describe('kill -9', () => {
     const folder = await temporaryFolder(t);
     const config = join(folder, 'skein.yaml');
     await writeFile(config, slowly(folder));
+    await writeFile(join(folder, 'open'), '');
     const server = await startServer(t, { env: { MCP_CONFIG: config } });
     const raw = await connectRaw(t, server.port);
     const { swarmId } = await raw.call('swarm_init', { maxAgents: 20 });

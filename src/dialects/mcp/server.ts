@@ -63,7 +63,14 @@ export function mcpServer(channel: Channel, watching: Watching, profile: Profile
     try {
       const { answer, undelivered } = await callTool(name, args, { signal: mcpReq.signal, onWait: progress.begin });
       channel.owes(mcpReq.id, undelivered);
-      return 'refused' in answer ? turnedDown(answer as TurnedDown) : succeeded(answer, channel.revision);
+      if ('refused' in answer) return turnedDown(answer as TurnedDown);
+      try {
+        return succeeded(answer, channel.revision);
+      } catch (error) {
+        // What cannot be written down is not delivered either.
+        undelivered?.();
+        throw error;
+      }
     } finally {
       progress.end();
     }

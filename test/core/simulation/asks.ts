@@ -2,9 +2,12 @@
  * What clients ask for: one entry a command. `make` gives null when there is nothing to ask it about yet; `learn` keeps
  * what the answer tells. Every piece of work has a name of its own, its description.
  */
-import type { Command, CommandBody, PhaseRequest, TaskRequest } from '../../../src/core/command.ts';
+import type { Command, CommandBody, TaskRequest } from '../../../src/core/command.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
+import type { Topology } from '../../../src/core/state.ts';
 import { agentRequest, phase, taskRequest } from '../swarm-under-test.ts';
 import type { Chance } from './chance.ts';
+import { someTask } from './tasks.ts';
 import type { World } from './world.ts';
 
 export interface Ask {
@@ -19,17 +22,23 @@ export function once(world: World, command: CommandBody): { readonly command: Co
 }
 
 /** Now and then one that nobody ever had. */
-const anAgent = (world: World, chance: Chance): string =>
+export const anAgent = (world: World, chance: Chance): string =>
   chance.happens(0.05) || world.agentIds.length === 0 ? 'agent_none' : chance.pick(world.agentIds.slice(-12));
 const aTask = (world: World, chance: Chance): string =>
   chance.happens(0.05) || world.taskIds.length === 0 ? 'task_none' : chance.pick(world.taskIds.slice(-20));
 
-export const capabilities = ['a', 'b'] as const;
+/** Most work; who plans and who judges is asked for what others are not. */
+export const agentTypes = ['worker', 'worker', 'worker', 'coordinator', 'validator'] as const;
 
 export const asks: readonly Ask[] = [
   {
     weight: 8,
-    make: (world, chance) => once(world, { type: 'task_orchestrate', task: someTask(world, chance) }),
+    make: (world, chance) =>
+      once(world, {
+        type: 'task_orchestrate',
+        task: someTask(world, chance),
+        ...(chance.happens(0.05) && { from: anAgent(world, chance) }),
+      }),
     learn: (world, { taskId }) => world.taskIds.push(taskId),
   },
   {
@@ -59,7 +68,9 @@ export const asks: readonly Ask[] = [
         type: 'agent_spawn',
         agent: agentRequest({
           runtime: chance.pick(['command', 'command', 'external']),
+          agentType: chance.pick(agentTypes),
           capabilities: chance.pick([[], ['a'], ['a', 'b']]),
+          config: chance.pick<JsonObject>([{}, { weight: 0.5 }, { weight: 2 }]),
         }),
         limitsAsked: false,
       }),
@@ -70,7 +81,8 @@ export const asks: readonly Ask[] = [
   },
   {
     weight: 0.3,
-    make: (world, chance) => once(world, { type: 'agent_stop', agentId: anAgent(world, chance), reason: null }),
+    make: (world, chance) =>
+      once(world, { type: 'agent_stop', agentId: anAgent(world, chance), reason: null, drain: chance.happens(0.5) }),
   },
   {
     weight: 0.3,
@@ -93,10 +105,31 @@ export const asks: readonly Ask[] = [
       once(world, {
         type: 'agent_message',
         from: null,
-        to: anAgent(world, chance),
+        to: chance.happens(0.2) ? null : anAgent(world, chance),
         message: `message ${world.mint()}`,
         replyTo: null,
-        ttlMs: null,
+        ttlMs: chance.pick([null, null, 500, 10_000]),
+      }),
+  },
+  {
+    weight: 0.25,
+    make: (world) => once(world, { type: 'swarm_pause', reason: null }),
+  },
+  {
+    weight: 0.8,
+    make: (world) => once(world, { type: 'swarm_resume' }),
+  },
+  {
+    // By nobody who may, or on what nobody is asked.
+    weight: 0.15,
+    make: (world, chance) =>
+      once(world, {
+        type: 'task_decide',
+        taskId: aTask(world, chance),
+        phase: null,
+        choice: null,
+        reason: null,
+        ...(chance.happens(0.5) && { from: anAgent(world, chance) }),
       }),
   },
   {
@@ -128,16 +161,16 @@ export const asks: readonly Ask[] = [
   {
     // A second swarm, which is one too many, or one that goes again.
     weight: 0.05,
-    make: (world) => once(world, swarmInit(2)),
+    make: (world) => once(world, swarmInit('mesh', 2)),
   },
 ];
 
-export function swarmInit(maxAgents: number): CommandBody {
+export function swarmInit(topology: Topology, maxAgents: number): CommandBody {
   return {
     type: 'swarm_init',
     swarmId: '',
     name: null,
-    topology: 'mesh',
+    topology,
     maxAgents,
     consensusThreshold: 0.7,
     strategy: 'adaptive',
@@ -147,31 +180,4 @@ export function swarmInit(maxAgents: number): CommandBody {
 
 export function lastTask(world: World): { readonly command: Command } {
   return once(world, { type: 'task_orchestrate', task: taskRequest({ description: 'the last one' }) });
-}
-
-function someTask(world: World, chance: Chance): TaskRequest {
-  const names = ['p', 'q', 'r'].slice(0, chance.between(1, 3));
-  const phases = names.map((name, index): PhaseRequest =>
-    phase(name, {
-      dependencies: names.slice(0, index).filter(() => chance.happens(0.6)),
-      parallelism: chance.pick([1, 1, 2, 3]),
-      aggregation: chance.pick([null, 'all', 'first', 'majority_vote']),
-      requiredCapabilities: capabilities.filter(() => chance.happens(0.2)),
-    }),
-  );
-  const consensus = chance.happens(0.15);
-  return taskRequest({
-    description: `work ${world.mint()}`,
-    ...(consensus ? { consensusRequired: true, parallelism: 3 } : chance.happens(0.5) ? { phases } : {}),
-    priority: chance.pick(['critical', 'high', 'normal', 'low']),
-    retry: {
-      kind: chance.pick(['none', 'fixed', 'exponential_backoff']),
-      maxAttempts: chance.between(1, 4),
-      initialMs: chance.pick([1, 100, 1000]),
-      maxMs: 3000,
-    },
-    timeoutMs: chance.pick([1_000, 4_000, 20_000]),
-    deadlineMs: chance.happens(0.1) ? chance.between(500, 20_000) : null,
-    failureThreshold: chance.pick([null, null, 0, 0.5]),
-  });
 }

@@ -44,10 +44,10 @@ export async function simulateMany(
         order();
       });
       child.on('error', reject);
-      child.on('exit', (code) => {
+      child.on('exit', (code, signal) => {
         broken ||= code !== 0;
         if (code === 0) resolve();
-        else reject(new Error(`a process ended with code ${code}`));
+        else reject(new Error(`a process ended with ${signal ?? `code ${code}`}`));
       });
       order();
     });

@@ -4,27 +4,20 @@
  * state before it, and remembers what has become true.
  */
 import assert from 'node:assert/strict';
-import type { Command } from '../../../src/core/command.ts';
-import type { Event, EventType } from '../../../src/core/event.ts';
-import { createState, evolve, findAssignment } from '../../../src/core/evolve.ts';
+import type { Command, CommandOf } from '../../../src/core/command.ts';
+import type { Event } from '../../../src/core/event.ts';
+import { createState, evolve } from '../../../src/core/evolve.ts';
 import type { Limits } from '../../../src/core/limits.ts';
 import { isRefusal, type Refusal } from '../../../src/core/refusal.ts';
 import { restore, snapshot } from '../../../src/core/snapshot.ts';
-import type { Claim, State, Task } from '../../../src/core/state.ts';
+import type { State } from '../../../src/core/state.ts';
 import type { Head, Journal } from '../../../src/journal/journal.ts';
 import { assertInvariants, assertRestores } from '../invariants.ts';
+import { checks, type Truth } from './checks.ts';
 import { factsClaimedBy, factsOf, identityOf } from './facts.ts';
+import { assertLed } from './places.ts';
 import type { Witness, Written } from './shared-journal.ts';
-
-interface Truth {
-  state: State;
-  readonly facts: Set<string>;
-  /** Was true, and lost by a failover. */
-  readonly lost: Set<string>;
-  /** The task of each piece of work that a client wanted, by the client's own name for it. */
-  readonly wanted: Map<string, string>;
-  commits: number;
-}
+import { Spending } from './spending.ts';
 
 export class Oracle implements Witness {
   readonly #limits: Limits;
@@ -53,6 +46,7 @@ export class Oracle implements Witness {
     this.#follow(truth, events, true);
     assert.equal(truth.state.version, head.version);
     truth.commits += 1;
+    assertLed(truth.state);
     if (truth.commits % this.#commitsBetween === 0) assertInvariants(truth.state);
   }
 
@@ -69,6 +63,7 @@ export class Oracle implements Witness {
     for (const fact of truth.facts) truth.lost.add(fact);
     truth.facts.clear();
     truth.wanted.clear();
+    truth.spending.clear();
     truth.state = createState(this.#limits);
     for (const { events } of kept) this.#follow(truth, events, false);
     for (const fact of truth.facts) truth.lost.delete(fact);
@@ -100,6 +95,7 @@ export class Oracle implements Witness {
         `${command.type} was answered as if "${fact}" were so, which is not in the journal`,
       );
     }
+    if (command.type === 'message_next' && truth.lost.size === 0) assertNothingSkipped(truth.state, command, answer);
     const { requestId } = command;
     // What a failover has lost may be answered once more, by a coordinator that has not heard of it.
     if (requestId === undefined || truth.lost.size > 0) return;
@@ -150,7 +146,14 @@ export class Oracle implements Witness {
   #truthOf(swarmId: string): Truth {
     let truth = this.#truths.get(swarmId);
     if (truth === undefined) {
-      truth = { state: createState(this.#limits), facts: new Set(), lost: new Set(), wanted: new Map(), commits: 0 };
+      truth = {
+        state: createState(this.#limits),
+        facts: new Set(),
+        lost: new Set(),
+        wanted: new Map(),
+        spending: new Spending(),
+        commits: 0,
+      };
       this.#truths.set(swarmId, truth);
     }
     return truth;
@@ -171,106 +174,16 @@ export class Oracle implements Witness {
   }
 }
 
-// ---- each event against the state before it
-
-const checks: { readonly [T in EventType]?: (truth: Truth, event: Extract<Event, { type: T }>) => void } = {
-  task_accepted({ wanted }, { taskId, description }) {
-    assert.equal(wanted.get(description), undefined, `${description} was asked for once and accepted twice`);
-    wanted.set(description, taskId);
-  },
-
-  task_ended({ state }, { taskId }) {
-    assertOpen(state.tasks.get(taskId)!);
-  },
-
-  phase_settled({ state }, { taskId, phase: name, status, outcome }) {
-    const task = state.tasks.get(taskId)!;
-    assertOpen(task);
-    const phase = task.phases.find((of) => of.name === name)!;
-    assert.ok(phase.status === 'waiting' || phase.status === 'running', `${taskId}/${name} is settled twice`);
-    if (status !== 'succeeded') return;
-    const winners = phase.assignments.filter(({ id }) => outcome?.winners.includes(id));
-    assert.ok(winners.length > 0, `${taskId}/${name} succeeded without a winner`);
-    assert.ok(winners.every(({ work }) => work.status === 'succeeded'));
-    if (phase.rules.aggregation !== 'majority_vote') return;
-    const keys = new Set(winners.map(({ work }) => work.status === 'succeeded' && work.ballot?.key));
-    assert.equal(keys.size, 1, 'the winners of a vote agree');
-    const share = winners.length / phase.parallelism;
-    assert.ok(share > 0.5, 'a vote is won by more than one half');
-    if (phase.rules.consensusRequired) assert.ok(share >= phase.rules.consensusThreshold, 'consensus was reached');
-  },
-
-  assignment_claimed({ state }, { assignmentId, agentId, attempt }) {
-    const { task, phase, assignment } = findAssignment(state, assignmentId)!;
-    assertOpen(task);
-    assert.ok(
-      assignment.work.status === 'queued' || assignment.work.status === 'offered',
-      `${assignmentId} is claimed while it is ${assignment.work.status}`,
-    );
-    assert.equal(attempt, assignment.attempt + 1, 'attempts are numbered one after the other');
-    const agent = state.agents.get(agentId)!;
-    assert.equal(agent.life.status, 'joined');
-    for (const capability of phase.requiredCapabilities) assert.ok(agent.capabilities.includes(capability));
-    const others = [...state.indexes.agents.get(agentId)!.work.keys()].filter((id) => id !== assignmentId);
-    assert.ok(others.length < agent.maxConcurrent, `${agentId} claims more than ${agent.maxConcurrent}`);
-    for (const { id, work } of phase.assignments)
-      assert.ok(
-        id === assignmentId || !('agentId' in work) || work.agentId !== agentId,
-        `${agentId} has ${id} already`,
-      );
-    assert.equal(phase.status, 'running');
-  },
-
-  assignment_ready({ state }, { assignmentId, at }) {
-    const { work } = findAssignment(state, assignmentId)!.assignment;
-    assert.ok(work.status === 'backoff' && work.until <= at, `${assignmentId} is ready before its backoff has passed`);
-  },
-
-  leases_renewed({ state }, { agentId, at }) {
-    for (const { assignment } of state.indexes.agents.get(agentId)!.work.values()) {
-      const { work } = assignment;
-      assert.ok(
-        work.status !== 'claimed' || work.leaseUntil > at,
-        `${assignment.id} is brought back by a late renewal`,
-      );
-    }
-  },
-
-  attempt_succeeded({ state }, { assignmentId, agentId, attempt, result, at }) {
-    const { task, assignment } = findAssignment(state, assignmentId)!;
-    assertOpen(task);
-    const claim = assertClaimed(assignment.work, `${assignmentId} succeeds`);
-    assert.equal(agentId, claim.agentId, 'only the holder succeeds');
-    assert.equal(attempt, assignment.attempt, 'only the current attempt succeeds');
-    // Workers put the lease token that they hold into their results.
-    const { token } = ('json' in result ? result.json : {}) as { readonly token?: string };
-    assert.equal(token, claim.leaseToken, 'a result is accepted only under the current lease');
-    assert.ok(at < claim.leaseUntil && at < claim.timeoutAt, 'a result is accepted only before the lease has run out');
-  },
-
-  attempt_failed({ state }, { assignmentId, error, retryAt, at }) {
-    const { task, assignment } = findAssignment(state, assignmentId)!;
-    assertOpen(task);
-    const claim = assertClaimed(assignment.work, `${assignmentId} fails`);
-    assert.equal(error.agentId, claim.agentId);
-    assert.equal(error.attempt, assignment.attempt);
-    if (error.reason === 'lease_expired') assert.ok(claim.leaseUntil <= at, 'a lease runs out only at its time');
-    if (error.reason === 'timeout') assert.ok(claim.timeoutAt <= at, 'an attempt times out only at its time');
-    if (retryAt !== null) assert.ok(assignment.failures + 1 < task.retry.maxAttempts, 'attempts are limited');
-  },
-
-  request_answered({ state }, { requestId, at }) {
-    const earlier = state.requests.get(requestId);
-    const kept = earlier !== undefined && earlier.at >= at - state.limits.requestIdMs;
-    assert.ok(!kept, `requestId ${requestId} has two effects`);
-  },
-};
-
-function assertOpen(task: Task): void {
-  assert.equal(task.endedAt, null, `${task.id} has ended, and something follows`);
-}
-
-function assertClaimed(work: { readonly status: string }, what: string): Claim {
-  assert.equal(work.status, 'claimed', `${what} without being claimed`);
-  return work as Claim;
+/** What is in the inbox, does not expire and comes before the cursor has been handed out, in its order. */
+function assertNothingSkipped({ agents }: State, { actor, after }: CommandOf<'message_next'>, reply: any): void {
+  const told: number[] = reply.messages.map(({ seq }: any) => seq);
+  assert.deepEqual(
+    told,
+    [...new Set(told)].sort((a, b) => a - b),
+    'messages come in their order, each once',
+  );
+  for (const { seq, expiresAt } of agents.get(actor.agentId)?.inbox ?? []) {
+    const due = seq > after && seq <= reply.cursor && expiresAt === undefined;
+    assert.ok(!due || told.includes(seq), `message ${seq} of ${actor.agentId} is skipped`);
+  }
 }

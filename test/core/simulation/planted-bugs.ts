@@ -25,9 +25,9 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'double vote',
-    file: 'core/lease.ts',
-    right: '  if (phase.parallelism === 1) return true;',
-    wrong: '  if (phase.parallelism > 0) return true;',
+    file: 'core/offer.ts',
+    right: 'votersOf(phase).length === 1) return true;',
+    wrong: 'votersOf(phase).length > 0) return true;',
   },
   {
     name: 'version-only compare',
@@ -61,7 +61,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'one attempt too many',
-    file: 'core/lease.ts',
+    file: 'core/attempt.ts',
     right: 'assignment.failures + 1 < task.retry.maxAttempts',
     wrong: 'assignment.failures < task.retry.maxAttempts',
   },
@@ -74,8 +74,44 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'majority of one half',
     file: 'core/vote.ts',
-    right: 'Math.floor(planned / 2) + 1',
-    wrong: 'Math.ceil(planned / 2)',
+    right: 'share > 0.5 + rounding',
+    wrong: 'share >= 0.5 - rounding',
+  },
+  {
+    name: 'consensus by majority',
+    file: 'core/vote.ts',
+    right: 'share >= rules.consensusThreshold - rounding',
+    wrong: 'share >= 0.5',
+  },
+  {
+    name: 'weights that are not counted',
+    file: 'core/vote.ts',
+    right: '(counts.get(work.ballot.key) ?? 0) + own',
+    wrong: '(counts.get(work.ballot.key) ?? 0) + 1',
+  },
+  {
+    name: 'judge of its own work',
+    file: 'core/topology.ts',
+    right: '  if (authors.has(agent.id)) return false;\n',
+    wrong: '',
+  },
+  {
+    name: 'paused for offers only',
+    file: 'core/claim.ts',
+    right: 'if (isPaused(state) || agent.draining',
+    wrong: 'if (agent.draining',
+  },
+  {
+    name: 'budget with one token more',
+    file: 'core/budget.ts',
+    right: 'tokens >= maxTokens',
+    wrong: 'tokens > maxTokens',
+  },
+  {
+    name: 'shared beside exclusive',
+    file: 'core/reservation.ts',
+    right: "(mode === 'shared' && reservation.mode === 'shared')",
+    wrong: "mode === 'shared'",
   },
   {
     name: 'snapshot that forgets what has ended',

@@ -76,8 +76,12 @@ export class Server {
         stop: (agentId) => this.#started.get(agentId)?.kill(),
       },
       onForget: async () => this.#chance.happens(0.9),
-      // As in `serve`: it says so to whoever waits, and ends.
-      onFatal: () => process.after(this.#chance.between(0, 20), () => this.#process === process && this.crash()),
+      // As in `serve`: it says so to whoever waits, and ends. Whoever runs it starts it again.
+      onFatal: () =>
+        process.after(this.#chance.between(0, 20), () => {
+          this.crash();
+          timeline.in(this.#chance.between(1, 2000), () => this.start());
+        }),
     });
     this.#process = process;
     this.#world.say(`${process.name} starts`);

@@ -10,6 +10,7 @@ import { Coordinator } from '../../../src/coordinator/coordinator.ts';
 import { ramJournal } from '../../../src/journal/ram.ts';
 import { lastTask, once, swarmInit } from './asks.ts';
 import { Client } from './client.ts';
+import { Person } from './person.ts';
 import { Server } from './server.ts';
 import { letTroubleCome } from './trouble.ts';
 import { World, type Product, type Setting } from './world.ts';
@@ -52,6 +53,7 @@ export async function simulate(
     const client = new Client(`client${number}`, world);
     client.live(until).catch((error: unknown) => timeline.fail(error));
   }
+  new Person(world).live().catch((error: unknown) => timeline.fail(error));
   letWorkersCome(world);
   letItBeDestroyed(world);
   await timeline.pass(setting.seconds * 1000);
@@ -64,14 +66,19 @@ export async function simulate(
   return { traceHash: hash.digest('hex'), simulatedMs, faults: faults.counts, coverage: oracle.coverage };
 }
 
+/** The others start when there is a swarm, which they then know of. */
 async function create(world: World): Promise<void> {
-  world.servers[0]!.start();
-  const client = new Client('founder', world, [world.servers[0]!]);
-  client
-    .ask(once(world, swarmInit(world.limits.maxAgents)).command, 0, Infinity)
-    .then(({ swarmId }) => (world.swarmId = swarmId))
-    .catch((error: unknown) => world.timeline.fail(error));
-  while (world.swarmId === '') await world.timeline.pass(10);
+  const { timeline, servers, limits, setting } = world;
+  servers[0]!.start();
+  const client = new Client('founder', world, [servers[0]!]);
+  const { command } = once(world, swarmInit(setting.topology, limits.maxAgents));
+  const found = async (): Promise<void> => {
+    while (world.swarmId === '') world.swarmId = (await client.ask(command, 0, Infinity)).swarmId ?? '';
+  };
+  found().catch((error: unknown) => timeline.fail(error));
+  const until = timeline.now + endsWithinMs;
+  while (world.swarmId === '' && timeline.now < until) await timeline.pass(10);
+  assert.notEqual(world.swarmId, '', 'the swarm is never created');
 }
 
 /** Who is gone is replaced after a while, as long as there is trouble. */
@@ -108,15 +115,26 @@ async function recover(world: World): Promise<void> {
   await world.timeline.pass(5000);
   for (const server of world.servers) server.start();
   for (const worker of world.workers) worker.kill();
-  const client = new Client('cleaner', world);
-  const clean = async (): Promise<void> => {
-    const { agents = [] } = (await client.ask({ type: 'agent_list', filter: 'spawning', metadata: false })) ?? {};
-    for (const { agentId } of agents) await client.ask({ type: 'agent_stop', agentId, reason: null });
-  };
-  clean().catch((error: unknown) => world.timeline.fail(error));
   await world.timeline.pass(world.limits.graceMs);
-  for (let number = 0; number < 3; number += 1) world.startWorker(null, true);
+  makeRoom(world).catch((error: unknown) => world.timeline.fail(error));
 }
+
+/**
+ * Ends the agents that are left, as an operator would, before the able ones come: their hosts start them again and again,
+ * and that one has gone may be among what a failover has lost.
+ */
+async function makeRoom(world: World): Promise<void> {
+  const client = new Client('cleaner', world);
+  const { agents = [] } = (await client.ask({ type: 'agent_list', filter: 'all', metadata: false })) ?? {};
+  for (const { agentId, status } of agents) {
+    if (status !== 'stopped' && status !== 'failed') await client.ask({ type: 'agent_stop', agentId, reason: null });
+  }
+  await client.ask(once(world, { type: 'swarm_resume' }).command, 0, Infinity);
+  for (const type of ableTypes) world.startWorker(null, type);
+}
+
+/** Enough for as many copies as there are, someone who judges them, and someone who plans. */
+const ableTypes = ['coordinator', 'validator', 'worker', 'worker', 'worker'] as const;
 
 /** All that was acknowledged has ended, everybody says so, and what the journal holds is what everybody knows. */
 async function ending(world: World): Promise<void> {

@@ -2,11 +2,14 @@
  * A worker: it joins, asks for work, holds it under a lease, answers, and comes back when it has lost its connection.
  * It is not to be relied on: it is slow, falls silent, fails, gives back, and answers when it is too late.
  */
-import type { CommandBody } from '../../../src/core/command.ts';
-import { capabilities, once } from './asks.ts';
+import type { Command, CommandBody, CommandOf } from '../../../src/core/command.ts';
+import { answerTo, faultyAnswerTo, someUsage, type Answer } from './answers.ts';
+import { agentTypes, anAgent, once } from './asks.ts';
 import type { Chance } from './chance.ts';
+import { files } from './files.ts';
 import { Link } from './network.ts';
 import { Process } from './process.ts';
+import { capabilities } from './tasks.ts';
 import type { World } from './world.ts';
 
 /** Joined, on a connection that stands. */
@@ -16,7 +19,9 @@ interface Session {
 }
 
 /** A command of an agent, without the part that says which. */
-type Own = CommandBody extends infer C ? (C extends { readonly actor: unknown } ? Omit<C, 'actor'> : never) : never;
+type Own =
+  | (CommandBody extends infer C ? (C extends { readonly actor: unknown } ? Omit<C, 'actor'> : never) : never)
+  | Omit<CommandOf<'agent_message'>, 'from'>;
 
 /** It has nothing more to do here. */
 class Gone extends Error {}
@@ -31,25 +36,29 @@ export class Worker {
   readonly #world: World;
   readonly #chance: Chance;
   readonly #able: boolean;
+  readonly #type: string;
   #token: string | null;
   #session: Promise<Session> | null = null;
   #link: Link | null = null;
   #cursor = 0;
   /** Until then it asks for nothing that would renew its leases. */
   #silentUntil = 0;
+  /** It is to finish what it holds, and asks for no more. */
+  #draining = false;
 
-  /** `able`: it can do everything, and does. */
-  constructor(name: string, world: World, token: string | null, able = false) {
+  /** `able`: it can do everything that is asked of an agent of this type, and does. */
+  constructor(name: string, world: World, token: string | null, able: string | null = null) {
     this.#world = world;
     this.#chance = world.chance.fork(name);
     this.#token = token;
-    this.#able = able;
+    this.#able = able !== null;
+    this.#type = able ?? this.#chance.pick(agentTypes);
     this.process = new Process(name, world.timeline, this.#chance.fork('clock'));
   }
 
   start(): void {
     const lanes = this.#able ? 3 : this.#chance.between(1, 2);
-    const all = [...Array.from({ length: lanes }, () => this.#work()), this.#readMessages()];
+    const all = [...Array.from({ length: lanes }, () => this.#work()), this.#readMessages(), this.#sendMessages()];
     Promise.all(all).catch((error: unknown) => {
       if (!(error instanceof Gone)) this.#world.timeline.fail(error);
       this.kill();
@@ -67,6 +76,8 @@ export class Worker {
 
   async #work(): Promise<never> {
     for (;;) {
+      // Until it is told that it is over.
+      if (this.#draining) await this.process.sleep(1000);
       const reply = await this.#ask({ type: 'task_next' }, waitMs);
       if (reply.refused !== undefined || reply.assignment === null)
         await this.process.sleep(this.#chance.between(1, 50));
@@ -78,20 +89,22 @@ export class Worker {
     const { assignmentId, leaseToken } = claim;
     const of = { assignmentId, leaseToken };
     const manner = this.#able || this.#world.isOver ? 'done' : this.#chance.pick(manners);
-    const done: Own = {
-      type: 'task_complete',
-      ...of,
-      result: { token: leaseToken, vote: this.#able ? 'x' : this.#chance.pick(['x', 'x', 'y']) },
-      vote: undefined,
-      usage: null,
-    };
+    const completing = (answer: Answer): Own =>
+      Object.assign({ type: 'task_complete' as const, ...of, vote: undefined, usage: this.#usage() }, answer);
+    const done = completing(answerTo(claim, this.#chance, this.#able));
     switch (manner) {
-      case 'done':
-        if (await this.#busy(claim)) await this.#ask(done);
+      case 'done': {
+        await this.#reserve(of);
+        if (!(await this.#busy(claim))) return;
+        const faulty = !this.#able && this.#chance.happens(0.4) ? faultyAnswerTo(claim, this.#chance) : null;
+        if (faulty !== null) await this.#ask(completing(faulty));
+        await this.#ask(done);
         return;
+      }
       case 'failed': {
         const retryable = this.#chance.happens(0.8);
-        const failed = { reason: 'exit_code', message: null, details: null, retryable, usage: null } as const;
+        const usage = this.#usage();
+        const failed = { reason: 'exit_code', message: null, details: null, retryable, usage } as const;
         if (await this.#busy(claim)) await this.#ask({ type: 'task_fail', ...of, ...failed });
         return;
       }
@@ -129,10 +142,46 @@ export class Worker {
       await this.process.sleep(Math.min(left, 800));
       if (left <= 800) break;
       const progress = this.#chance.below(3);
-      const reply = await this.#ask({ type: 'task_update', assignmentId, leaseToken, progress, usage: null });
+      const reply = await this.#ask({ type: 'task_update', assignmentId, leaseToken, progress, usage: this.#usage() });
       if (reply.refused !== undefined || reply.pending?.cancel.includes(assignmentId)) return false;
     }
     return true;
+  }
+
+  #usage(): CommandOf<'task_complete'>['usage'] {
+    return this.#able ? null : someUsage(this.#chance);
+  }
+
+  /** Files for the claim, or for none in particular; what is not released ends by itself. */
+  async #reserve(claim: { readonly assignmentId: string; readonly leaseToken: string }): Promise<void> {
+    if (this.#able || !this.#chance.happens(0.15)) return;
+    const reserving: Own = {
+      type: 'file_reserve',
+      claim: this.#chance.happens(0.7) ? claim : null,
+      globs: [...new Set([this.#chance.pick(Object.keys(files)), this.#chance.pick(Object.keys(files))])],
+      mode: this.#chance.pick(['exclusive', 'exclusive', 'shared']),
+      ttlMs: this.#chance.pick([500, 10_000]),
+      wait: this.#chance.happens(0.5),
+    };
+    const { reservationId = null } = await this.#ask(reserving, reserving.wait ? 1000 : 0);
+    if (reservationId !== null && this.#chance.happens(0.5)) {
+      const globs = this.#chance.happens(0.3) ? [reserving.globs[0]!] : null;
+      await this.#ask({ type: 'file_release', reservationId: this.#chance.pick([null, reservationId]), globs });
+    }
+  }
+
+  async #sendMessages(): Promise<never> {
+    for (;;) {
+      await this.process.sleep(this.#chance.between(3000, 30_000));
+      if (this.#world.isOver) continue;
+      await this.#ask({
+        type: 'agent_message',
+        to: this.#chance.happens(0.5) ? null : anAgent(this.#world, this.#chance),
+        message: `message ${this.#world.mint()}`,
+        replyTo: null,
+        ttlMs: this.#chance.pick([null, 2000]),
+      });
+    }
   }
 
   async #readMessages(): Promise<never> {
@@ -155,8 +204,11 @@ export class Worker {
         : once(this.#world, command as CommandBody).command;
     for (;;) {
       const { link, actor } = await (this.#session ??= this.#join());
-      const answer = await link.ask(this.#world.swarmId, Object.assign({}, keyed, { actor }), waits);
+      const acting = command.type === 'agent_message' ? { from: actor } : { actor };
+      const answer = await link.ask(this.#world.swarmId, Object.assign({}, keyed, acting) as Command, waits);
+      this.#draining ||= answer?.pending?.drain === true;
       if (answer === null && link.open && this.#chance.happens(0.7)) continue;
+      if (command.type === 'agent_message' && ofReceiver.has(answer?.refused)) return answer;
       switch (answer?.refused) {
         case 'agent_closed':
         case 'swarm_destroyed':
@@ -188,7 +240,7 @@ export class Worker {
       type: 'swarm_join',
       token: this.#token,
       name: null,
-      agentType: null,
+      agentType: this.#token === null ? this.#type : null,
       capabilities: this.#able ? capabilities : capabilities.filter(() => this.#chance.happens(0.7)),
       maxConcurrent: this.#able ? 3 : this.#chance.between(1, 2),
       leaseMs: null,
@@ -217,3 +269,6 @@ export class Worker {
 function isSafeToRepeat({ type }: Own): boolean {
   return type === 'task_update' || type === 'message_next' || type === 'message_ack';
 }
+
+/** Whoever is written to may be gone. */
+const ofReceiver: ReadonlySet<string | undefined> = new Set(['agent_not_found', 'agent_closed']);

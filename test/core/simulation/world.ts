@@ -2,6 +2,7 @@
 import type { Coordinator } from '../../../src/coordinator/coordinator.ts';
 import type { Limits } from '../../../src/core/limits.ts';
 import { defaultLimits } from '../../../src/core/limits.ts';
+import type { Topology } from '../../../src/core/state.ts';
 import type { ramJournal } from '../../../src/journal/ram.ts';
 import { chanceOf, type Chance } from './chance.ts';
 import { faultKinds, Faults, type FaultKind } from './faults.ts';
@@ -14,6 +15,7 @@ import { Worker } from './worker.ts';
 /** All that a run depends on: the same setting gives the same run. */
 export interface Setting {
   readonly seed: number;
+  readonly topology: Topology;
   /** Of faults. What comes after, until everything has ended, is not counted. */
   readonly seconds: number;
   readonly servers: number;
@@ -34,6 +36,7 @@ export function settingOf(seed: number): Setting {
   const share = chance.pick([0.15, 0.4, 0.7, 1]);
   return {
     seed,
+    topology: chance.pick(['mesh', 'mesh', 'star', 'hierarchical', 'ring']),
     seconds: 60,
     servers: chance.pick([1, 1, 1, 1, 2, 2, 3]),
     workers: chance.between(2, 4),
@@ -49,6 +52,9 @@ const limits: Limits = {
   maxAgents: 9,
   liveTasksMax: 16,
   inboxMessagesMax: 3,
+  reservationsMax: 1,
+  reservedGlobsMax: 4,
+  planDepthMax: 2,
   offerMs: 800,
   leaseMs: 3_000,
   graceMs: 4_000,
@@ -100,7 +106,7 @@ export class World {
   }
 
   /** One that joins with the token, or as a new agent. */
-  startWorker(token: string | null, able = false): Worker {
+  startWorker(token: string | null, able: string | null = null): Worker {
     const worker = new Worker(`worker${this.mint()}`, this, token, able);
     this.workers.add(worker);
     worker.start();
