@@ -186,6 +186,18 @@ describe('a swarm', () => {
     assert.ok(swarm.effects.some((effect) => effect.kind === 'forget_swarm'));
   });
 
+  test('that is destroyed may have had more tasks than a call may have arguments', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    swarm.checkEvery = Infinity;
+    const tasks = 150_000;
+    for (let count = 0; count < tasks; count += 1) swarm.orchestrate();
+    const outcome = swarm.execute({ type: 'swarm_destroy' });
+    assert.ok('effects' in outcome);
+    assert.ok(
+      outcome.effects.filter((effect) => effect.kind === 'wake' && effect.key.startsWith('task:')).length === tasks,
+    );
+  });
+
   test('reports what was measured, and null for what was not', () => {
     const swarm = SwarmUnderTest.withSwarm();
     const ask = (): any => swarm.ask({ type: 'swarm_status', topology: true, performance: true });

@@ -91,8 +91,8 @@ export class SwarmUnderTest {
   execute(command: Command): Outcome {
     const outcome = execute(this.state, command, this.world, (payload) => ('json' in payload ? payload.json : payload));
     if (!isRefusal(outcome)) {
-      this.events.push(...outcome.events);
-      this.effects.push(...outcome.effects);
+      for (const event of outcome.events) this.events.push(event);
+      for (const effect of outcome.effects) this.effects.push(effect);
       assertHandedOut(this.state, outcome.events);
     }
     if (++this.#executed % this.checkEvery === 0) assertInvariants(this.state);
