@@ -110,7 +110,7 @@ export type AssignmentId = string;
  */
 export type Priority = 'critical' | 'high' | 'normal' | 'medium' | 'low';
 /**
- * How a task without phases is planned. parallel: one phase, several agents, blind to each other. sequential: one phase for each required capability, in the given order; with fewer than two of them, parallelism passes; each sees the results before it. balanced: one assignment for each of the task's items, taken by whoever is least loaded. adaptive (the default): balanced when items are given, parallel when consensus or parallelism asks for it, else one agent.
+ * How a task without phases is planned. parallel: one phase, several agents, blind to each other. sequential: one phase for each required capability, in the given order; with fewer than two of them, parallelism passes; each sees the results before it. balanced: one assignment for each of the task's items, taken by whoever is least loaded. adaptive (the default): balanced when items are given, parallel when consensus, parallelism or an aggregation that needs several agents asks for it, else one agent.
  */
 export type Strategy = 'parallel' | 'sequential' | 'balanced' | 'adaptive';
 /**
@@ -1661,7 +1661,7 @@ export interface TaskOrchestrateArguments {
    */
   priority?: 'critical' | 'high' | 'normal' | 'medium' | 'low';
   /**
-   * How a task without phases is planned. parallel: one phase, several agents, blind to each other. sequential: one phase for each required capability, in the given order; with fewer than two of them, parallelism passes; each sees the results before it. balanced: one assignment for each of the task's items, taken by whoever is least loaded. adaptive (the default): balanced when items are given, parallel when consensus or parallelism asks for it, else one agent.
+   * How a task without phases is planned. parallel: one phase, several agents, blind to each other. sequential: one phase for each required capability, in the given order; with fewer than two of them, parallelism passes; each sees the results before it. balanced: one assignment for each of the task's items, taken by whoever is least loaded. adaptive (the default): balanced when items are given, parallel when consensus, parallelism or an aggregation that needs several agents asks for it, else one agent.
    */
   strategy?: 'parallel' | 'sequential' | 'balanced' | 'adaptive';
   /**
@@ -1673,7 +1673,7 @@ export interface TaskOrchestrateArguments {
      */
     mode?: 'distributed';
     /**
-     * What follows a failed attempt. exponential_backoff (the default) waits a random time up to 100 ms, doubled with each failure, 30 s at most; fixed waits retryDelay.
+     * What follows a failed attempt. exponential_backoff (the default) waits a random time up to retryDelay, doubled with each failure, 30 s at most; fixed waits retryDelay; with none, maxAttempts and retryDelay are refused.
      */
     retryPolicy?: 'none' | 'fixed' | 'exponential_backoff';
     /**

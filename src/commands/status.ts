@@ -103,7 +103,8 @@ function renderSwarm({ status, tasks, more }: Seen): string[] {
       : [`  paused since ${status.paused.since}${status.paused.reason === null ? '' : `: ${status.paused.reason}`}`]),
     `  tasks: ${orchestrating + running + waiting} open, ${completed} completed, ${failed} failed, ${cancelled} cancelled`,
   ];
-  for (const agent of status.agents) {
+  const agents = status.agents.filter((agent) => agent.status !== 'stopped');
+  for (const agent of agents) {
     const health = agent.health === null ? '' : `  health ${agent.health}`;
     const why = agent.reason === undefined ? '' : `  ${agent.reason}`;
     const task = agent.currentTask === null ? '' : `  on ${agent.currentTask}`;
@@ -111,6 +112,9 @@ function renderSwarm({ status, tasks, more }: Seen): string[] {
       `  ${agent.id}  ${agent.type}${agent.name === null ? '' : ` ${agent.name}`}  ${agent.status}${health}${task}${why}`,
     );
   }
+  const stopped = status.agents.length - agents.length;
+  if (stopped > 0)
+    lines.push(`  ${stopped} stopped: skein call agent_list --arg swarmId=${status.swarmId} --arg filter=stopped`);
   for (const { agentId, globs, mode, expiresAt } of status.reservations) {
     lines.push(`  ${agentId} has reserved ${oneLine(globs.join(', '))} (${mode}) until ${expiresAt}`);
   }

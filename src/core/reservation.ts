@@ -140,10 +140,17 @@ function refuseTaken(state: State, agent: Agent, { globs, mode }: CommandOf<'fil
   for (const reservation of state.reservations.values()) {
     if (reservation.agentId === agent.id || (mode === 'shared' && reservation.mode === 'shared')) continue;
     const parsed = state.indexes.reservedGlobsOf.get(reservation.id)!;
-    const held = reservation.globs.filter((_, index) => asked.some((of) => overlap(of.parsed, parsed[index]!)));
-    if (held.length === 0) continue;
-    const clashing = asked.filter((of) => parsed.some((other) => overlap(of.parsed, other))).map(({ glob }) => glob);
-    conflicts.push({ ...describeHolder(state, reservation), globs: held, asked: clashing });
+    const clashes = asked.flatMap((of) =>
+      reservation.globs.flatMap((held, index) =>
+        overlap(of.parsed, parsed[index]!) ? [{ asked: of.glob, held }] : [],
+      ),
+    );
+    if (clashes.length === 0) continue;
+    conflicts.push({
+      ...describeHolder(state, reservation),
+      globs: reservation.globs.filter((glob) => clashes.some(({ held }) => held === glob)),
+      asked: [...new Set(clashes.map((clash) => clash.asked))],
+    });
     if (conflicts.length === conflictsShown) break;
   }
   const [first] = conflicts;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { agentRequest, SwarmUnderTest, Worker } from './swarm-under-test.ts';
+import { agentRequest, joining, SwarmUnderTest, Worker } from './swarm-under-test.ts';
 
 function spawn(swarm: SwarmUnderTest, more: Parameters<typeof agentRequest>[0] = {}): any {
   return swarm.ask({ type: 'agent_spawn', agent: agentRequest(more), limitsAsked: false });
@@ -19,20 +19,7 @@ describe('an agent', () => {
     assert.equal(worker.agentId, spawned.agentId);
     const after = status(swarm, spawned.agentId);
     assert.deepEqual([after.status, after.health, after.initialisationMetrics], ['active', 100, { spawnTime: 250 }]);
-    assert.equal(
-      swarm
-        .execute({
-          type: 'swarm_join',
-          token: spawned.joinToken,
-          name: null,
-          agentType: null,
-          capabilities: null,
-          maxConcurrent: null,
-          leaseMs: null,
-        })
-        .hasOwnProperty('refused'),
-      true,
-    );
+    assert.equal(swarm.execute(joining({ token: spawned.joinToken })).hasOwnProperty('refused'), true);
   });
 
   test('of a command type is started by its host, and failed with the reason when no worker joins', () => {
@@ -71,15 +58,7 @@ describe('an agent', () => {
     assert.equal(status(swarm, worker.agentId).status, 'offline');
     swarm.pass(30_000);
     assert.equal(status(swarm, worker.agentId).health, 50);
-    const back = swarm.ask({
-      type: 'swarm_join',
-      token: worker.resumeToken,
-      name: null,
-      agentType: null,
-      capabilities: null,
-      maxConcurrent: null,
-      leaseMs: null,
-    });
+    const back = swarm.ask(joining({ token: worker.resumeToken }));
     assert.deepEqual(back.held, [{ assignmentId: claim.assignmentId, attempt: 1, leaseToken: claim.leaseToken }]);
     const replaced = swarm.refusal(worker.completing(claim, 1));
     assert.equal(replaced.refused, 'not_joined');
@@ -179,18 +158,7 @@ describe('after a restart of the coordinator', () => {
     swarm.ask({ type: 'recover' });
     const after = swarm.effects.find((effect) => effect.kind === 'start_worker') as any;
     assert.notEqual(after.joinToken, before.joinToken);
-    assert.equal(
-      swarm.refusal({
-        type: 'swarm_join',
-        token: before.joinToken,
-        name: null,
-        agentType: null,
-        capabilities: null,
-        maxConcurrent: null,
-        leaseMs: null,
-      }).refused,
-      'join_token_invalid',
-    );
+    assert.equal(swarm.refusal(joining({ token: before.joinToken })).refused, 'join_token_invalid');
     swarm.join({ token: after.joinToken });
   });
 
@@ -216,6 +184,18 @@ describe('a swarm', () => {
     assert.equal(swarm.refusal({ type: 'swarm_destroy' }).refused, 'swarm_destroyed');
     swarm.pass(swarm.limits.swarmRetentionMs);
     assert.ok(swarm.effects.some((effect) => effect.kind === 'forget_swarm'));
+  });
+
+  test('that is destroyed may have had more tasks than a call may have arguments', () => {
+    const swarm = SwarmUnderTest.withSwarm();
+    swarm.checkEvery = Infinity;
+    const tasks = 150_000;
+    for (let count = 0; count < tasks; count += 1) swarm.orchestrate();
+    const outcome = swarm.execute({ type: 'swarm_destroy' });
+    assert.ok('effects' in outcome);
+    assert.ok(
+      outcome.effects.filter((effect) => effect.kind === 'wake' && effect.key.startsWith('task:')).length === tasks,
+    );
   });
 
   test('reports what was measured, and null for what was not', () => {

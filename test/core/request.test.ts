@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { SwarmUnderTest, taskRequest } from './swarm-under-test.ts';
+import { joining, SwarmUnderTest, taskRequest } from './swarm-under-test.ts';
 
 describe('a request id', () => {
   test('gives the same answer and one effect', () => {
@@ -26,16 +26,7 @@ describe('a request id', () => {
   test('of a refused request is free: nothing happened', () => {
     const swarm = SwarmUnderTest.withSwarm({ maxAgents: 1 });
     const worker = swarm.join();
-    const spawn = {
-      type: 'swarm_join',
-      token: null,
-      name: null,
-      agentType: null,
-      capabilities: null,
-      maxConcurrent: null,
-      leaseMs: null,
-      requestId: 'r',
-    } as const;
+    const spawn = { ...joining(), requestId: 'r' };
     assert.equal(swarm.refusal(spawn).refused, 'swarm_full');
     swarm.ask({ type: 'swarm_leave', actor: worker.actor, reason: null });
     swarm.ask(spawn);
@@ -63,16 +54,7 @@ describe('a request id', () => {
 
   test('of a join whose reply was lost lets the next connection take its place', () => {
     const swarm = SwarmUnderTest.withSwarm();
-    const join = {
-      type: 'swarm_join',
-      token: null,
-      name: 'x',
-      agentType: null,
-      capabilities: null,
-      maxConcurrent: null,
-      leaseMs: null,
-      requestId: 'j',
-    } as const;
+    const join = { ...joining({ name: 'x' }), requestId: 'j' };
     const first = swarm.ask(join);
     swarm.ask({ type: 'worker_lost', actor: first, reason: 'connection closed' });
     const second = swarm.ask(join);

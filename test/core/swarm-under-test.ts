@@ -1,6 +1,6 @@
 /** A swarm without a server: the core with a clock, ids and chance of the test's own. */
 import assert from 'node:assert/strict';
-import type { AgentRequest, Command, CommandBody, TaskRequest } from '../../src/core/command.ts';
+import type { AgentRequest, Command, CommandBody, CommandOf, TaskRequest } from '../../src/core/command.ts';
 import { execute, type Outcome } from '../../src/core/decide.ts';
 import type { Event } from '../../src/core/event.ts';
 import { createState, evolve } from '../../src/core/evolve.ts';
@@ -14,6 +14,16 @@ import type { Payload, State, Topology } from '../../src/core/state.ts';
 import { assertHandedOut, assertInvariants } from './invariants.ts';
 
 export const epoch = Date.UTC(2026, 0, 1);
+
+type Joining = Partial<{
+  agentType: string;
+  capabilities: string[];
+  maxConcurrent: number;
+  token: string;
+  leaseMs: number;
+  name: string;
+  parent: string;
+}>;
 
 export class SwarmUnderTest {
   readonly limits: Limits;
@@ -81,8 +91,8 @@ export class SwarmUnderTest {
   execute(command: Command): Outcome {
     const outcome = execute(this.state, command, this.world, (payload) => ('json' in payload ? payload.json : payload));
     if (!isRefusal(outcome)) {
-      this.events.push(...outcome.events);
-      this.effects.push(...outcome.effects);
+      for (const event of outcome.events) this.events.push(event);
+      for (const effect of outcome.effects) this.effects.push(effect);
       assertHandedOut(this.state, outcome.events);
     }
     if (++this.#executed % this.checkEvery === 0) assertInvariants(this.state);
@@ -129,27 +139,8 @@ export class SwarmUnderTest {
 
   // ---- shorthands
 
-  join(
-    options: Partial<{
-      agentType: string;
-      capabilities: string[];
-      maxConcurrent: number;
-      token: string;
-      leaseMs: number;
-      name: string;
-      parent: string;
-    }> = {},
-  ): Worker {
-    const reply = this.ask({
-      type: 'swarm_join',
-      token: options.token ?? null,
-      name: options.name ?? null,
-      agentType: options.agentType ?? null,
-      capabilities: options.capabilities ?? null,
-      maxConcurrent: options.maxConcurrent ?? null,
-      leaseMs: options.leaseMs ?? null,
-      ...(options.parent !== undefined && { parent: options.parent }),
-    });
+  join(options: Joining = {}): Worker {
+    const reply = this.ask(joining(options));
     return new Worker(this, reply.agentId, reply.joins, reply.resumeToken);
   }
 
@@ -304,4 +295,9 @@ export function agentRequest(more: Partial<AgentRequest> = {}): AgentRequest {
     maxConcurrent: 1,
     ...more,
   };
+}
+
+export function joining(options: Joining = {}): CommandOf<'swarm_join'> {
+  const nobody = { token: null, name: null, agentType: null, capabilities: null, maxConcurrent: null, leaseMs: null };
+  return { type: 'swarm_join', ...nobody, ...options };
 }

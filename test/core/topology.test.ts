@@ -4,7 +4,7 @@ import type { CommandBody, TaskRequest } from '../../src/core/command.ts';
 import { restore, snapshot } from '../../src/core/snapshot.ts';
 import type { Topology } from '../../src/core/state.ts';
 import { mayAssign, validatorsFor } from '../../src/core/topology.ts';
-import { agentRequest, phase, SwarmUnderTest, taskRequest, type Worker } from './swarm-under-test.ts';
+import { agentRequest, joining, phase, SwarmUnderTest, taskRequest, type Worker } from './swarm-under-test.ts';
 
 const stop = (worker: Worker): void => {
   worker.swarm.ask({ type: 'agent_stop', agentId: worker.agentId, reason: 'enough' });
@@ -208,17 +208,7 @@ describe('a hierarchy', () => {
 
   test('joined twice with the same request id and parent is joined once', () => {
     const { swarm, workers } = swarmOf('hierarchical', 'a');
-    const join: CommandBody = {
-      type: 'swarm_join',
-      token: null,
-      name: null,
-      agentType: null,
-      capabilities: null,
-      maxConcurrent: null,
-      leaseMs: null,
-      parent: workers[0]!.agentId,
-      requestId: 'once',
-    } as CommandBody;
+    const join = { ...joining({ parent: workers[0]!.agentId }), requestId: 'once' };
     assert.equal(swarm.ask(join).agentId, swarm.ask(join).agentId);
   });
 
