@@ -122,8 +122,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'deaf to other coordinators',
     file: 'coordinator/coordinator.ts',
-    right: '      else queue.heard(head);\n',
-    wrong: '',
+    right: 'if (queue !== undefined) queue.heard(head);',
+    wrong: 'if (queue !== undefined) return;',
   },
 ];
 
