@@ -105,16 +105,19 @@ const hasGeminiTokenCounts = ajv.compile<{
 export function usageOf(answer: unknown, costUsd: number | null): Usage | undefined {
   if (hasTokenCounts(answer)) {
     const { inputTokens, outputTokens, cachedReadTokens, cachedWriteTokens, thoughtTokens } = answer.usage;
-    return {
-      // The protocol counts what came from a cache, and thoughts, apart.
-      inputTokens: inputTokens + (cachedReadTokens ?? 0) + (cachedWriteTokens ?? 0),
-      outputTokens: outputTokens + (thoughtTokens ?? 0),
-      costUsd,
-    };
+    // The protocol counts what came from a cache, and thoughts, apart.
+    const input = inputTokens + (cachedReadTokens ?? 0) + (cachedWriteTokens ?? 0);
+    return measured(input, outputTokens + (thoughtTokens ?? 0), costUsd);
   }
   if (hasGeminiTokenCounts(answer)) {
     const { input_tokens: inputTokens, output_tokens: outputTokens } = answer._meta.quota.token_count;
-    return { inputTokens, outputTokens, costUsd };
+    return measured(inputTokens, outputTokens, costUsd);
   }
   return costUsd === null ? undefined : { inputTokens: null, outputTokens: null, costUsd };
+}
+
+/** No turn takes no tokens: opencode says so of one that it gave up. */
+function measured(inputTokens: number, outputTokens: number, costUsd: number | null): Usage {
+  const none = inputTokens + outputTokens === 0;
+  return { inputTokens: none ? null : inputTokens, outputTokens: none ? null : outputTokens, costUsd };
 }

@@ -86,6 +86,13 @@ export function takeTurn(
   let answer: unknown;
   let over = false;
 
+  let doing = '';
+  const tell = (text: string): void => {
+    const now = shortened(text);
+    if (now !== doing) onProgress(now);
+    doing = now;
+  };
+
   const breakOff = (reason: FailureReason, message: string): void => {
     over = true;
     peer.close();
@@ -102,17 +109,16 @@ export function takeTurn(
       case 'tool_call':
         usedTools = true;
         messages.endMessage();
-        if (hasTitle(update)) onProgress(shortened(update.title));
+        if (hasTitle(update)) tell(update.title);
         return;
       case 'tool_call_update':
-        if (hasTitle(update)) onProgress(shortened(update.title));
+        if (hasTitle(update)) tell(update.title);
         return;
       case 'plan': {
         if (!isPlan(update)) return;
         const done = update.entries.filter(({ status }) => status === 'completed').length;
         const current = update.entries.find(({ status }) => status === 'in_progress');
-        const doing = current === undefined ? '' : `: ${current.content}`;
-        return onProgress(shortened(`${done} of ${update.entries.length} done${doing}`));
+        return tell(`${done} of ${update.entries.length} done${current === undefined ? '' : `: ${current.content}`}`);
       }
       case 'usage_update':
         if (hasCost(update)) costUsd = update.cost.amount;
