@@ -34,6 +34,10 @@ export const refusalReasons = [
   // files
   'file_reserved',
   'reservation_limit',
+  // approvals
+  'approval_not_found',
+  'approval_answered',
+  'approval_limit',
   // memory
   'memory_version_conflict',
   'memory_quota',

@@ -1,6 +1,7 @@
 /**
  * Rules of a swarm as a whole: its creation, its status, its end, and its recovery after a coordinator's restart.
  */
+import { describeApproval, waitingApprovals } from './approval.ts';
 import { agentDetail, agentSummary, restart, spawnEvent, startEffects } from './agent.ts';
 import type { Command, CommandOf } from './command.ts';
 import { refuse, type Refusal } from './refusal.ts';
@@ -90,6 +91,7 @@ export const swarmStatus: Rule<'swarm_status'> = (_state, command, world) => ({
       tasks: countTasks(state),
       metrics: describeMetrics(swarm),
       reservations: [...state.reservations.values()].map(describeReservation),
+      approvals: waitingApprovals(state).map(describeApproval),
       version: state.version,
       ...(command.topology && describeTopology(state)),
       ...(command.performance && { performance: describePerformance(state) }),
