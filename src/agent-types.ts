@@ -51,7 +51,7 @@ export interface CommandType extends ProgramType {
 export interface AcpType extends ProgramType {
   readonly runtime: 'acp';
   /** What it is told when it asks for permission. */
-  readonly permissions: 'allow' | 'deny';
+  readonly permissions: 'allow' | 'deny' | 'ask';
 }
 
 /** The worker comes by itself, with the join token that `agent_spawn` answers. */
@@ -169,9 +169,9 @@ const acpSchema = {
     timeoutMs: ofPrograms.timeoutMs,
     maxOutputBytes: ofPrograms.maxOutputBytes,
     permissions: {
-      enum: ['allow', 'deny'],
-      default: 'deny',
-      description: 'allow or deny: what the program is told when it asks for permission',
+      enum: ['allow', 'deny', 'ask'],
+      default: 'ask',
+      description: 'allow, deny or ask (a person, with skein approve): what it is told when it asks for permission',
     },
     ...anyFields,
   },

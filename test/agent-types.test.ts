@@ -79,7 +79,7 @@ agentTypes:
       env: [],
       setEnv: {},
       maxOutputBytes: 1024 * 1024,
-      permissions: 'deny',
+      permissions: 'ask',
       capabilities: [],
       maxConcurrent: 1,
     });
@@ -150,7 +150,10 @@ describe('what is wrong, where, and what would be right', () => {
       /:1:43: .*stdin: only a type with runtime: command has/,
     ],
     ['agentTypes: {x: {argv: [a], permissions: deny}}', /:1:29: .*permissions: only a type with runtime: acp has/],
-    ['agentTypes: {x: {runtime: acp, argv: [a], permissions: yes}}', /:1:56: .*must be allow or deny: .* it is "yes"/],
+    [
+      'agentTypes: {x: {runtime: acp, argv: [a], permissions: yes}}',
+      /:1:56: .*must be allow, deny or ask .* it is "yes"/,
+    ],
     ['agentTypes: {x: {runtime: acp}}', /:1:17: agentTypes\.x: argv is missing/],
     ['agentTypes: {a: {argv: [x]}, a: {argv: [y]}}', /:1:30: Map keys must be unique/],
     ['agentTypes: {a: {argv: [x]}', /:1:\d+: Flow map .*/],

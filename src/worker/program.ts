@@ -29,6 +29,7 @@ import type { Failure, FailureReason, RunDetails } from './outcome.ts';
 import { tail } from './output.ts';
 import { groupEnds, stopGroup } from './process-group.ts';
 import { startFailure } from './start-failure.ts';
+import { startTimeout } from './timeout.ts';
 
 /** How much of the end of each stream a failure carries. */
 const tailBytes = 4 * 1024;
@@ -38,8 +39,6 @@ const lastLineCharsMax = 200;
 const drainMs = 500;
 /** How long a program that has done its work may take to end by itself. */
 const farewellMs = 1_000;
-/** What a timer of Node can wait for. */
-const timerMsMax = 2 ** 31 - 1;
 
 /** Of the worker's own environment, what a program always gets. */
 const environmentAlways = 'PATH HOME USER LOGNAME SHELL LANG LC_ALL LC_CTYPE TZ TMPDIR'.split(' ');
@@ -56,6 +55,8 @@ export interface Running {
   readonly env: Readonly<NodeJS.ProcessEnv>;
   /** Stops it, which is a failure. `message` continues a sentence that begins with its name; the first one counts. */
   stop(reason: FailureReason, message: string): void;
+  /** Its time stands still until the function that this gives is called. */
+  pause(): () => void;
   /** It has done its work: its input ends, nothing can fail any more, and it is stopped when it does not end soon. */
   release(): void;
 }
@@ -102,8 +103,10 @@ export async function runProgram(
     failure = { reason, message: `${program} ${message}` };
     stopping = Promise.race([beforeStop?.(), exit]).then(() => stopGroup(group, killGraceMs));
   };
-  const timeoutMs = Math.min(job.timeoutMs, type.timeoutMs ?? Infinity, timerMsMax);
-  const timer = setTimeout(() => stop('timeout', `did not end within ${timeoutMs} ms and was stopped`), timeoutMs);
+  const timeoutMs = Math.min(job.timeoutMs, type.timeoutMs ?? Infinity);
+  const timeout = startTimeout(timeoutMs, () => {
+    stop('timeout', `did not end within ${timeoutMs} ms and was stopped`);
+  });
   const onAbort = () => stop('cancelled', `was stopped: ${whyAborted(signal)}`);
   const release = (): void => {
     child.stdin.end();
@@ -117,12 +120,13 @@ export async function runProgram(
   child.stderr.on('data', (chunk: Buffer) => stderr.add(chunk));
   // A program need not read its input: the broken pipe is no failure, and its exit code tells whether it minds.
   child.stdin.on('error', (error) => log.debug({ assignmentId, err: error }, 'input not read'));
-  beforeStop = attach({ stdin: child.stdin, stdout: child.stdout, env, stop, release });
+  const { pause } = timeout;
+  beforeStop = attach({ stdin: child.stdin, stdout: child.stdout, env, stop, pause, release });
   if (signal.aborted) onAbort();
   else signal.addEventListener('abort', onAbort);
 
   const [exitCode, exitSignal] = await exit;
-  clearTimeout(timer);
+  timeout.clear();
   clearTimeout(farewell);
   signal.removeEventListener('abort', onAbort);
   let leftBehind = false;

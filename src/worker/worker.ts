@@ -12,6 +12,7 @@ import { SkeinError } from '../client/errors.ts';
 import type { Log } from '../observe/log.ts';
 import type { TaskNextResult } from '../spec.types.ts';
 import { runAcp } from './acp/run.ts';
+import { askPeople } from './approval.ts';
 import { execute } from './execute.ts';
 import type { Job, Json } from './job.ts';
 import type { Outcome } from './outcome.ts';
@@ -107,9 +108,10 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
       );
       const job = jobOf(session, assignment);
       const running = { killGraceMs: options.killGraceMs, log: own };
+      const ask = askPeople(session, assignmentId);
       const outcome =
         type.runtime === 'acp'
-          ? await runAcp(type, job, abort.signal, { ...running, mcpServers: [], onProgress })
+          ? await runAcp(type, job, abort.signal, { ...running, mcpServers: [], ask, onProgress })
           : await execute(type, job, abort.signal, running);
       done.abort();
       own.info(

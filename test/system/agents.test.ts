@@ -274,14 +274,26 @@ describe('an agent of the Agent Client Protocol', () => {
     await destroy(there, agentIds);
   });
 
-  test('that asks for permission under deny has failed for good, and the failure says what to do', async (t) => {
-    const there = await place(t, coder('ask'));
+  test('that asks for permission under permissions: deny has failed for good, and the failure says what to do', async (t) => {
+    const there = await place(t, coder('ask').replace('runtime', 'permissions: deny, runtime'));
     const agentIds = await spawn(there, 'coder');
     const { taskId } = await there.raw.call('task_orchestrate', { task: 'Clean up' });
     const { status, phases } = await there.ended(taskId);
     const { attempt, lastError } = phases[0].assignments[0];
     assert.deepEqual([status, attempt, lastError.reason], ['failed', 1, 'permission_denied']);
     assert.match(lastError.message, /rm -rf build.*permissions: allow/);
+    await destroy(there, agentIds);
+  });
+
+  test('asks a person for permission, whose answer it gets', async (t) => {
+    const there = await place(t, coder('ask'));
+    const agentIds = await spawn(there, 'coder');
+    const { taskId } = await there.raw.call('task_orchestrate', { task: { description: 'Clean up', timeout: 60 } });
+    const asked = (await follow(t, there, ({ type }) => type === 'approval_requested')).at(-1);
+    assert.deepEqual(asked.tool, 'rm -rf build');
+    await there.raw.call('approval_decide', { approvalId: asked.approvalId, behavior: 'allow' });
+    const { status, result } = await there.ended(taskId);
+    assert.deepEqual([status, result], ['completed', '{"outcome":"selected","optionId":"b"}']);
     await destroy(there, agentIds);
   });
 

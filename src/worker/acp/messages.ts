@@ -58,7 +58,7 @@ export const isTurnEnd = ajv.compile<{ readonly stopReason: string }>(object({ s
 
 export const isPermissionRequest = ajv.compile<{
   readonly options: readonly PermissionOption[];
-  readonly toolCall: { readonly title?: string | null };
+  readonly toolCall: { readonly title?: string | null; readonly [member: string]: unknown };
 }>(object({ options: list(object({ optionId: text, kind: text })), toolCall: object({ 'title?': maybeText }) }));
 
 export const isUpdate = ajv.compile<{

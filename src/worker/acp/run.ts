@@ -8,6 +8,7 @@
  */
 import type { McpServerStdio } from '@agentclientprotocol/sdk';
 import type { AcpType } from '../../agent-types.ts';
+import type { Ask } from '../approval.ts';
 import type { Job } from '../job.ts';
 import { failed, succeeded, type FailureReason, type Outcome } from '../outcome.ts';
 import { parseOutput } from '../output.ts';
@@ -17,16 +18,18 @@ import { takeTurn, type Turn, type TurnResult } from './turn.ts';
 
 export interface AcpOptions extends RunOptions {
   readonly mcpServers: readonly McpServerStdio[];
+  /** For a type with `permissions: ask`. The time of the run stands still meanwhile. */
+  readonly ask: Ask;
   readonly onProgress: (text: string) => void;
 }
 
 export async function runAcp(type: AcpType, job: Job, signal: AbortSignal, options: AcpOptions): Promise<Outcome> {
   const startedAt = performance.now();
   const program = type.argv[0];
-  const { mcpServers, onProgress } = options;
+  const { mcpServers, ask, onProgress } = options;
   const run: { turn?: Turn; result?: TurnResult } = {};
   const { failure, details } = await runProgram(type, job, signal, options, (running) => {
-    const turn = takeTurn({ type, prompt: renderPrompt(job), mcpServers, onProgress }, running);
+    const turn = takeTurn({ type, prompt: renderPrompt(job), mcpServers, ask, onProgress }, running);
     run.turn = turn;
     void turn.ended.then((result) => {
       run.result = result;

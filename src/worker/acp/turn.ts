@@ -14,6 +14,7 @@ import type {
 } from '@agentclientprotocol/sdk';
 import type { AcpType } from '../../agent-types.ts';
 import type { ErrorObject, Params, Response } from '../../wire/jsonrpc.ts';
+import type { Ask, Decision } from '../approval.ts';
 import type { Failure, FailureReason, Usage } from '../outcome.ts';
 import { settlesWithin, type Running } from '../program.ts';
 import { collectMessages } from './message-text.ts';
@@ -32,7 +33,7 @@ import {
   type LoginMethod,
 } from './messages.ts';
 import { openPeer, type Answer } from './peer.ts';
-import { choose } from './permission.ts';
+import { choose, none } from './permission.ts';
 
 const protocolVersion = 1;
 const authenticationRequired = -32000;
@@ -40,6 +41,8 @@ const methodNotFound = -32601;
 const invalidParams = -32602;
 /** How long an agent may take to give up its turn before it is stopped. */
 const cancelMs = 2_000;
+/** How many of the denied permissions a failure names. */
+const denialsMax = 5;
 /** Of what is shown to people as progress. */
 const progressCharsMax = 200;
 
@@ -58,6 +61,7 @@ export interface TurnOptions {
   readonly type: Pick<AcpType, 'cwd' | 'maxOutputBytes' | 'permissions'>;
   readonly prompt: string;
   readonly mcpServers: readonly McpServerStdio[];
+  readonly ask: Ask;
   /** What the agent is doing, in a few words: each time that it says so. */
   readonly onProgress: (text: string) => void;
 }
@@ -75,8 +79,8 @@ export interface Turn {
 }
 
 export function takeTurn(
-  { type, prompt, mcpServers, onProgress }: TurnOptions,
-  { stdin, stdout, env, stop }: Pick<Running, 'stdin' | 'stdout' | 'env' | 'stop'>,
+  { type, prompt, mcpServers, ask, onProgress }: TurnOptions,
+  { stdin, stdout, env, stop, pause }: Omit<Running, 'release'>,
 ): Turn {
   const messages = collectMessages(type.maxOutputBytes);
   const denied = new Set<string>();
@@ -85,6 +89,7 @@ export function takeTurn(
   let costUsd: number | null = null;
   let answer: unknown;
   let over = false;
+  const givingUp = new AbortController();
 
   let doing = '';
   const tell = (text: string): void => {
@@ -125,17 +130,31 @@ export function takeTurn(
     }
   };
 
-  const onRequest = (method: string, params: Params | undefined): Answer => {
+  const decide = async (title: string, input: Readonly<Record<string, unknown>>): Promise<Decision> => {
+    if (type.permissions === 'allow') return { allow: true };
+    if (type.permissions === 'deny') return { allow: false, message: 'permissions: deny' };
+    const resume = pause();
+    try {
+      return await ask(title, input, givingUp.signal);
+    } finally {
+      resume();
+    }
+  };
+
+  const onRequest = async (method: string, params: Params | undefined): Promise<Answer> => {
     if (method !== 'session/request_permission') {
       return { error: { code: methodNotFound, message: `this client has no method ${method}` } };
     }
     if (!isPermissionRequest(params)) {
       return { error: { code: invalidParams, message: 'params must have toolCall and a list of options' } };
     }
-    const outcome = choose(params.options, type.permissions);
-    if (type.permissions === 'deny' || outcome.outcome === 'cancelled') {
-      denied.add(shortened(params.toolCall.title ?? 'a tool without a title'));
-    }
+    const { title, toolCallId: _id, _meta, ...input } = params.toolCall;
+    const tool = shortened(title || 'a tool without a title');
+    const decision = await decide(tool, input);
+    if (givingUp.signal.aborted) return { result: { outcome: none } satisfies RequestPermissionResponse };
+    const outcome = choose(params.options, decision.allow ? 'allow' : 'deny');
+    if (!decision.allow) denied.add(`${tool}: ${decision.message}`);
+    else if (outcome === none) denied.add(`${tool}: it offered no answer that allows it`);
     return { result: { outcome } satisfies RequestPermissionResponse };
   };
 
@@ -187,7 +206,7 @@ export function takeTurn(
   };
 
   const judge = (stopReason: string): TurnResult => {
-    if (denied.size > 0) return { ok: false, reason: 'permission_denied', message: denial(type.permissions, denied) };
+    if (denied.size > 0) return { ok: false, reason: 'permission_denied', message: denial(denied) };
     if (stopReason !== 'end_turn') {
       const known = Object.hasOwn(stopReasons, stopReason) ? stopReasons[stopReason] : undefined;
       return known === undefined
@@ -205,6 +224,7 @@ export function takeTurn(
     usage: () => usageOf(answer, costUsd),
     async cancel() {
       if (sessionId === undefined || over) return;
+      givingUp.abort();
       peer.notify('session/cancel', { sessionId } satisfies CancelNotification);
       await settlesWithin(ended, cancelMs);
     },
@@ -234,11 +254,12 @@ function errorOf(method: string, error: ErrorObject, logins: readonly LoginMetho
   };
 }
 
-function denial(permissions: AcpType['permissions'], denied: ReadonlySet<string>): string {
-  const what = shortened([...denied].join('; '));
-  return permissions === 'deny'
-    ? `was denied permission (${what}): set permissions: allow in skein.yaml, or allow it in the agent's own settings`
-    : `asked for permission (${what}) and offered no answer that gives it`;
+function denial(denied: ReadonlySet<string>): string {
+  const what = [...denied].slice(0, denialsMax).map(shortened).join('; ');
+  return (
+    `was denied permission (${what}): permissions: allow in skein.yaml gives it, ask lets a person decide, ` +
+    `and what the agent's own settings allow it does not ask for`
+  );
 }
 
 function odd(method: string, member: string): TurnResult {

@@ -75,7 +75,7 @@ const behaviours = {
     });
   },
   async ask({ client, say }) {
-    const toolCall = { toolCallId: 't1', title: 'rm -rf build' };
+    const toolCall = { toolCallId: 't1', title: 'rm -rf build', kind: 'delete', rawInput: { path: 'build' } };
     const offered = argument === undefined ? options : options.filter(({ kind }) => kind.startsWith(argument));
     const { outcome } = await client.request(methods.client.session.requestPermission, {
       sessionId,

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { AcpType } from '../../../src/agent-types.ts';
 import { runAcp, type AcpOptions } from '../../../src/worker/acp/run.ts';
+import type { Ask, Decision } from '../../../src/worker/approval.ts';
 import type { Job } from '../../../src/worker/job.ts';
 import type { Outcome } from '../../../src/worker/outcome.ts';
 import { processesMarked } from '../../processes.ts';
@@ -49,6 +50,8 @@ let runs = 0;
 const warnings: unknown[] = [];
 const log = { debug() {}, warn: (facts: object) => void warnings.push(facts) } as never;
 
+const nobody: Ask = async () => assert.fail('nobody is to be asked');
+
 async function run(argv: readonly string[], options: Run = {}): Promise<Outcome> {
   const agentId = `agent_acp_${process.pid}_${++runs}`;
   const { type, job, signal = new AbortController().signal, ...more } = options;
@@ -58,7 +61,7 @@ async function run(argv: readonly string[], options: Run = {}): Promise<Outcome>
       { ...typeDefaults, argv: argv as AcpType['argv'], ...type },
       { ...jobDefaults, ...job, agentId },
       signal,
-      { killGraceMs: 60_000, mcpServers: [], onProgress() {}, ...more, log },
+      { killGraceMs: 60_000, mcpServers: [], ask: nobody, onProgress() {}, ...more, log },
     );
     assert.deepEqual(processesMarked(`SKEIN_AGENT_ID=${agentId}`), [], 'processes are left');
     return outcome;
@@ -153,15 +156,49 @@ describe('permission', () => {
     const failure = await fail(agent('ask'));
     assert.equal(failure.reason, 'permission_denied');
     assert.equal(failure.retryable, false);
-    assert.match(failure.message, /denied permission \(rm -rf build\): set permissions: allow in skein\.yaml/);
+    assert.match(
+      failure.message,
+      /denied permission \(rm -rf build: permissions: deny\): permissions: allow in skein\.yaml/,
+    );
     assert.match(failure.details.stdout, /\\"optionId\\":\\"d\\"/, 'it was the option that says no for this once');
     assert.match((await fail(agent('ask', 'reject_always'))).details.stdout, /\\"optionId\\":\\"c\\"/);
+  });
+
+  test('ask: a person is shown what the agent said of it, and decides', async () => {
+    const type = { permissions: 'ask' } as const;
+    const asked: unknown[] = [];
+    const answering =
+      (decision: Decision): Ask =>
+      async (tool, input) => {
+        asked.push([tool, input]);
+        return decision;
+      };
+    const allowed = await succeed(agent('ask'), { type, ask: answering({ allow: true }) });
+    assert.equal(allowed, '{"outcome":"selected","optionId":"b"}');
+    assert.deepEqual(asked, [['rm -rf build', { kind: 'delete', rawInput: { path: 'build' } }]]);
+    const failure = await fail(agent('ask'), { type, ask: answering({ allow: false, message: 'not today' }) });
+    assert.equal(failure.reason, 'permission_denied');
+    assert.match(failure.message, /denied permission \(rm -rf build: not today\)/);
+  });
+
+  test('ask: who is cancelled meanwhile is told so, and is a failure like any other that is cancelled', async () => {
+    const abort = new AbortController();
+    const ask: Ask = (_tool, _input, signal) => {
+      const answer = new Promise<Decision>((resolve) => {
+        signal.addEventListener('abort', () => resolve({ allow: false, message: 'aborted' }));
+      });
+      abort.abort('cancelled by the test');
+      return answer;
+    };
+    const failure = await fail(agent('ask'), { type: { permissions: 'ask' }, ask, signal: abort.signal });
+    assert.equal(failure.reason, 'cancelled');
+    assert.match(failure.details.stdout, /\\"outcome\\":\\"cancelled\\"/);
   });
 
   test('a question that has no answer of the kind', async () => {
     const failure = await fail(agent('ask', 'reject'), { type: { permissions: 'allow' } });
     assert.equal(failure.reason, 'permission_denied');
-    assert.match(failure.message, /offered no answer that gives it/);
+    assert.match(failure.message, /rm -rf build: it offered no answer that allows it/);
     assert.match((await fail(agent('ask', 'allow'))).details.stdout, /\\"outcome\\":\\"cancelled\\"/);
   });
 });
