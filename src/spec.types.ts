@@ -289,9 +289,9 @@ export interface AgentSummaryOpen {
   currentTask: string | null;
   capabilities: string[];
   /**
-   * command: a host starts its worker. external: some process joins by itself.
+   * command, acp: a host starts its worker, which runs a program or speaks the Agent Client Protocol with one. external: some process joins by itself.
    */
-  runtime: 'command' | 'external';
+  runtime: 'command' | 'acp' | 'external';
   /**
    * With include_metadata: the fields of agentDetail, and config as agent_spawn was given it.
    */
@@ -446,7 +446,7 @@ export interface AgentSpawnResult {
   status: AgentStatus;
   name: string | null;
   agentType: string;
-  runtime: 'command' | 'external';
+  runtime: 'command' | 'acp' | 'external';
   /**
    * From what this swarm measured for the type; null while nothing was.
    */
@@ -500,9 +500,9 @@ export interface AgentStatusResult {
   currentTask: string | null;
   capabilities: string[];
   /**
-   * command: a host starts its worker. external: some process joins by itself.
+   * command, acp: a host starts its worker, which runs a program or speaks the Agent Client Protocol with one. external: some process joins by itself.
    */
-  runtime: 'command' | 'external';
+  runtime: 'command' | 'acp' | 'external';
   spawnedAt: Time;
   maxConcurrent: number;
   /**
@@ -964,7 +964,7 @@ export interface ServerInfoResult {
    */
   agentTypes: {
     name: string;
-    runtime: 'command' | 'external';
+    runtime: 'command' | 'acp' | 'external';
     capabilities: string[];
     description: string | null;
   }[];
@@ -1074,9 +1074,9 @@ export interface AgentSummary {
   currentTask: string | null;
   capabilities: string[];
   /**
-   * command: a host starts its worker. external: some process joins by itself.
+   * command, acp: a host starts its worker, which runs a program or speaks the Agent Client Protocol with one. external: some process joins by itself.
    */
-  runtime: 'command' | 'external';
+  runtime: 'command' | 'acp' | 'external';
 }
 export interface SwarmJoinArguments {
   /**

@@ -93,8 +93,8 @@ export interface Agent {
   capabilities: readonly string[];
   /** What `agent_spawn` was given for the worker; skein itself reads `timeout` and `weight` out of it. */
   readonly config: JsonObject;
-  /** `command`: a host starts its worker. `external`: some process joins by itself. */
-  readonly runtime: 'command' | 'external';
+  /** `command`, `acp`: a host starts its worker. `external`: some process joins by itself. */
+  readonly runtime: 'command' | 'acp' | 'external';
   maxConcurrent: number;
   leaseMs: number;
   life: Life;

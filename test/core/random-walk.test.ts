@@ -81,7 +81,7 @@ function walk(seed: number, steps: number): SwarmUnderTest {
         agent: agentRequest({
           agentType: pick(['worker', 'worker', 'coordinator', 'validator']),
           capabilities: capabilities(),
-          runtime: pick(['command', 'external']),
+          runtime: pick(['command', 'acp', 'external']),
           config: pick([{}, { weight: 0.5 }, { weight: 2 }]),
           ...(topology === 'hierarchical' && parent !== undefined && { parent }),
         }),
