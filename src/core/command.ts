@@ -18,11 +18,20 @@ import type {
   Usage,
 } from './state.ts';
 
-/** Who acts: an agent, fenced by the number of the join that its connection made. */
-export interface Actor {
+/** The connection of an agent's worker, fenced by the number of the join that it made. */
+export interface Worker {
   readonly agentId: string;
   readonly joins: number;
 }
+
+/** A connection beside the worker's, of the program that it runs: acts as the agent for as long as the claim lives. */
+export interface Companion {
+  readonly agentId: string;
+  readonly claim: { readonly assignmentId: string; readonly leaseToken: string };
+}
+
+/** Who acts as an agent. */
+export type Actor = Worker | Companion;
 
 export interface AgentRequest {
   readonly agentType: string;
@@ -118,6 +127,15 @@ export type CommandBody =
       readonly choice: string | null;
       readonly reason: string | null;
     }
+  | {
+      readonly type: 'approval_decide';
+      readonly approvalId: string;
+      readonly behavior: 'allow' | 'deny';
+      readonly message: string | null;
+      readonly updatedInput: JsonObject | null;
+      /** An agent of the swarm, as which the connection acts. */
+      readonly from?: string;
+    }
   // who works
   | {
       readonly type: 'swarm_join';
@@ -129,6 +147,8 @@ export type CommandBody =
       readonly leaseMs: number | null;
       readonly parent?: string;
     }
+  /** A connection wants to be the claim's companion. */
+  | { readonly type: 'swarm_accompany'; readonly assignmentId: string; readonly leaseToken: string }
   | { readonly type: 'swarm_leave'; readonly actor: Actor; readonly reason: string | null }
   | { readonly type: 'task_next'; readonly actor: Actor }
   | {
@@ -189,12 +209,23 @@ export type CommandBody =
       /** null: all of them. */
       readonly globs: readonly string[] | null;
     }
+  | {
+      readonly type: 'approve';
+      readonly actor: Actor;
+      /** It ends with this claim; null: with the only one that the agent holds. */
+      readonly assignmentId: string | null;
+      readonly tool: string;
+      readonly input: JsonObject;
+      /** The asker's own name for it; null: asked again once it is answered, it is another one. */
+      readonly toolUseId: string | null;
+    }
+  | { readonly type: 'approval_wait'; readonly actor: Actor; readonly approvalId: string }
   // the coordinator itself
   | { readonly type: 'recover' }
   | { readonly type: 'timers_due'; readonly most: number }
   /** The reply with the claim could not be delivered: nobody knows of it. */
   | { readonly type: 'claim_undelivered'; readonly assignmentId: string; readonly leaseToken: string }
-  | { readonly type: 'worker_lost'; readonly actor: Actor; readonly reason: string }
+  | { readonly type: 'worker_lost'; readonly actor: Worker; readonly reason: string }
   | { readonly type: 'worker_failed'; readonly agentId: string; readonly restarts: number; readonly reason: string }
   // what follows from another command within the same commit
   | { readonly type: 'place'; readonly assignmentId: string }

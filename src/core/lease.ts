@@ -2,7 +2,7 @@
  * Rules of holding a claim: it is fenced by the attempt number and a lease token. Any call of the holder renews all its
  * leases, at most once per third of a lease.
  */
-import { actingAgent } from './agent.ts';
+import { actingAgent, workingAgent } from './agent.ts';
 import { newestUsage } from './budget.ts';
 import type { Actor } from './command.ts';
 import type { Event } from './event.ts';
@@ -13,6 +13,8 @@ import { happened, iso, type Effect, type Rule, type World } from './rule.ts';
 import {
   assignmentStatus,
   hasEnded,
+  timesOutAt,
+  waitedMs,
   type Agent,
   type Assignment,
   type Claim,
@@ -35,7 +37,7 @@ export function renewLeases(state: State, agent: Agent, world: World): Event[] {
 }
 
 export const taskUpdate: Rule<'task_update'> = (state, command, world) => {
-  const held = holding(state, command, world.now);
+  const held = holding(state, command, world.now, actingAgent);
   if (isRefusal(held)) return held;
   const { agent, assignment } = held;
   const events: Event[] = [];
@@ -55,6 +57,7 @@ export const taskUpdate: Rule<'task_update'> = (state, command, world) => {
         assignmentId: assignment.id,
         leaseExpiresAt: iso(work.status === 'claimed' ? work.leaseUntil : world.now),
         pending: pendingFor(after.agents.get(agent.id)!, world.now),
+        ...(work.status === 'claimed' && work.waits !== undefined && { waitedMs: waitedMs(work.waits, world.now) }),
       };
     },
   };
@@ -101,13 +104,14 @@ export interface Held {
   readonly claim: Claim;
 }
 
-/** The claim that a worker speaks of, if it is still the worker's own and its lease has not run out. */
+/** The claim that a caller speaks of, if it is still its agent's own and its lease has not run out. */
 export function holding(
   state: State,
   command: { readonly actor: Actor; readonly assignmentId: string; readonly leaseToken: string },
   now: number,
+  agentOf: typeof actingAgent = workingAgent,
 ): Held | Refusal {
-  const agent = actingAgent(state, command.actor);
+  const agent = agentOf(state, command.actor);
   if (isRefusal(agent)) return agent;
   const found = findAssignment(state, command.assignmentId);
   if (found === undefined) {
@@ -122,8 +126,13 @@ export function holding(
   if (work.status !== 'claimed' || work.agentId !== agent.id || work.leaseToken !== command.leaseToken) {
     return leaseLost(assignment, task, agent, whyNotHeld(assignment, task, agent));
   }
-  if (work.leaseUntil <= now || work.timeoutAt <= now) {
-    return leaseLost(assignment, task, agent, `its lease ran out at ${iso(Math.min(work.leaseUntil, work.timeoutAt))}`);
+  if (work.leaseUntil <= now || timesOutAt(work) <= now) {
+    return leaseLost(
+      assignment,
+      task,
+      agent,
+      `its lease ran out at ${iso(Math.min(work.leaseUntil, timesOutAt(work)))}`,
+    );
   }
   return { agent, task, phase, assignment, claim: work };
 }

@@ -17,6 +17,7 @@ export const refusalReasons = [
   'agent_closed',
   'not_joined',
   'join_token_invalid',
+  'worker_only',
   'topology_forbids',
   // tasks
   'task_not_found',
@@ -34,6 +35,10 @@ export const refusalReasons = [
   // files
   'file_reserved',
   'reservation_limit',
+  // approvals
+  'approval_not_found',
+  'approval_answered',
+  'approval_limit',
   // memory
   'memory_version_conflict',
   'memory_quota',

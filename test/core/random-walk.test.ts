@@ -25,6 +25,8 @@ function walk(seed: number, steps: number): SwarmUnderTest {
       inboxMessagesMax: 5,
       reservationsMax: 4,
       reservedGlobsMax: 12,
+      approvalsMax: 3,
+      waitingApprovalsMax: 5,
     },
   });
   swarm.draw = draw;
@@ -79,7 +81,7 @@ function walk(seed: number, steps: number): SwarmUnderTest {
         agent: agentRequest({
           agentType: pick(['worker', 'worker', 'coordinator', 'validator']),
           capabilities: capabilities(),
-          runtime: pick(['command', 'external']),
+          runtime: pick(['command', 'acp', 'external']),
           config: pick([{}, { weight: 0.5 }, { weight: 2 }]),
           ...(topology === 'hierarchical' && parent !== undefined && { parent }),
         }),
@@ -132,6 +134,18 @@ function walk(seed: number, steps: number): SwarmUnderTest {
         may({ ...held.worker.claimed('task_update', held.claim), progress: draw(), usage: usage() } as CommandBody);
     },
     () => {
+      const held = pick(claims);
+      if (held === undefined) return;
+      const { assignmentId, leaseToken } = held.claim;
+      const claim = { assignmentId, leaseToken };
+      const actor = { agentId: held.worker.agentId, claim };
+      may({ type: 'swarm_accompany', ...claim });
+      may({ type: 'task_update', actor, ...claim, progress: draw(), usage: usage() });
+      may({ type: 'file_reserve', actor, claim: null, globs: [pick(globs)], mode: 'shared', ttlMs: 1000, wait: false });
+      if (draw() < 0.5) may({ type: 'file_release', actor, reservationId: null, globs: null });
+      assert.equal(may({ type: 'task_complete', actor, ...claim, result: 1, vote: undefined, usage: null }), null);
+    },
+    () => {
       const worker = pick(workers);
       if (worker !== undefined && draw() < 0.5) may({ type: 'worker_lost', actor: worker.actor, reason: 'lost' });
       else if (worker !== undefined && draw() < 0.2)
@@ -182,6 +196,21 @@ function walk(seed: number, steps: number): SwarmUnderTest {
           ttlMs: pick([1000, 100_000]),
           wait: draw() < 0.5,
         });
+      }
+    },
+    () => {
+      const held = pick(claims);
+      const worker = draw() < 0.7 ? held?.worker : pick(workers);
+      const approvalId = pick([...swarm.state.approvals.keys()]);
+      if (draw() < 0.3 && approvalId !== undefined) {
+        const behavior = pick(['allow', 'deny'] as const);
+        may({ type: 'approval_decide', approvalId, behavior, message: null, updatedInput: null });
+      } else if (worker !== undefined && approvalId !== undefined && draw() < 0.3) {
+        may({ type: 'approval_wait', actor: worker.actor, approvalId });
+      } else if (worker !== undefined) {
+        const assignmentId = draw() < 0.7 || held === undefined ? null : held.claim.assignmentId;
+        const [tool, toolUseId] = [pick(['Bash', 'Write']), pick([null, 'u1', 'u2'])];
+        may({ type: 'approve', actor: worker.actor, assignmentId, tool, input: {}, toolUseId });
       }
     },
     () => swarm.pass(Math.floor(draw() ** 3 * 40_000)),

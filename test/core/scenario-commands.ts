@@ -2,7 +2,7 @@
  * The commands of scenarios: a table that is easy to extend. An entry reads its arguments, asks the swarm, and says
  * what of the reply is worth telling beside the events.
  */
-import type { CommandBody, PhaseRequest, TaskRequest } from '../../src/core/command.ts';
+import type { CommandBody, PhaseRequest, TaskRequest, Worker } from '../../src/core/command.ts';
 import type { Topology, Usage } from '../../src/core/state.ts';
 import type { Arguments, Claim, Stage, Tell } from './scenario.ts';
 import { parseDuration } from './scenario-text.ts';
@@ -89,7 +89,7 @@ export const commands: Readonly<Record<string, Run>> = {
   lose(stage, args) {
     const name = args.word('who is lost');
     stage.disconnected(name);
-    stage.ask({ type: 'worker_lost', actor: stage.actor(name), reason: 'connection closed' }, args);
+    stage.ask({ type: 'worker_lost', actor: stage.actor(name) as Worker, reason: 'connection closed' }, args);
   },
   /** `dies NAME`: its host sees its worker end */
   dies(stage, args) {
@@ -240,6 +240,15 @@ export const commands: Readonly<Record<string, Run>> = {
     ];
     stage.ask({ type: 'task_next', actor: stage.actor(name) }, args, tell, name);
   },
+  /** `accompany NAME HOLDER [CLAIM]`: the program that the holder's worker runs, on a connection of its own */
+  accompany(stage, args) {
+    const name = args.word('who accompanies');
+    const { assignmentId, leaseToken } = stage.claim(args.word('whose claim'), args.optionalWord());
+    stage.ask({ type: 'swarm_accompany', assignmentId, leaseToken }, args, ({ agentId, resumeToken, held }) => {
+      stage.accompanies(name, { agentId, claim: { assignmentId, leaseToken } });
+      return [stage.fields({ agentId, resumeToken, held })];
+    });
+  },
   /** `update NAME [CLAIM] [progress=] [usage={}] [wait]` */
   update(stage, args) {
     asHolder(stage, args, 'task_update', { progress: args.value('progress'), usage: usageIn(args) });
@@ -323,9 +332,53 @@ export const commands: Readonly<Record<string, Run>> = {
     const globs = args.optionalJson() ?? null;
     stage.ask({ type: 'file_release', actor, reservationId: args.or('reservation', null), globs }, args);
   },
+
+  // ---- approvals
+
+  /** `approve NAME TOOL [INPUT] [use=] [claim=]`: may it use that? */
+  approve(stage, args) {
+    const actor = stage.actor(args.word('who asks'));
+    const [tool, input] = [args.word('what it wants to use'), args.optionalJson() ?? {}];
+    const [assignmentId, toolUseId] = [args.or('claim', null), args.or('use', null)];
+    stage.ask({ type: 'approve', actor, assignmentId, tool, input, toolUseId }, args, tellAnswer(stage));
+  },
+  /** `await_approval NAME APPROVAL [wait]` */
+  await_approval(stage, args) {
+    const name = args.word('who waits');
+    const approvalId = args.word('for which approval');
+    stage.ask({ type: 'approval_wait', actor: stage.actor(name), approvalId }, args, tellAnswer(stage), name);
+  },
+  /** `allow APPROVAL [input={}] [from=]` */
+  allow(stage, args) {
+    answer(stage, args, 'allow');
+  },
+  /** `deny APPROVAL [message=] [from=]` */
+  deny(stage, args) {
+    answer(stage, args, 'deny');
+  },
+  /** `approvals`: what people are asked */
+  approvals(stage, args) {
+    stage.ask({ type: 'swarm_status', topology: false, performance: false }, args, ({ approvals }) =>
+      approvals.length === 0 ? ['nobody is asked'] : approvals.map((of: object) => stage.fields(of)),
+    );
+  },
 };
 
 // ---- asking
+
+function answer(stage: Stage, args: Arguments, behavior: 'allow' | 'deny'): void {
+  const approvalId = args.word('which approval');
+  const { message, updatedInput } = { message: args.or('message', null), updatedInput: args.or('input', null) };
+  const from = args.value('from');
+  const decider = from === undefined ? {} : { from: stage.agentId(from) };
+  stage.ask({ type: 'approval_decide', approvalId, behavior, message, updatedInput, ...decider }, args);
+}
+
+function tellAnswer(stage: Stage): Tell {
+  return ({ approvalId, behavior, message, updatedInput }) => [
+    stage.fields({ approvalId, behavior, message, updatedInput }),
+  ];
+}
 
 /** `to` null: to everyone that the sender may reach. */
 function send(stage: Stage, args: Arguments, to: string | null): void {
