@@ -118,6 +118,11 @@ export const prompts: ReadonlyMap<string, PromptSpec> = new Map(
 );
 export const profiles = load<Readonly<Record<'all' | 'worker' | 'submitter', ProfileSpec>>>('mcp/profiles.json');
 export type ProfileName = keyof typeof profiles;
+/** Seconds that a call of an MCP client may wait, by the beginning of the client's name; the first that fits. */
+export const clientPatience = load<{
+  readonly others: number;
+  readonly known: readonly { readonly name: string; readonly since?: string; readonly waitSecondsMax: number }[];
+}>('mcp/clients.json');
 
 const errorTable = load<{ names: Readonly<Record<string, string>>; errors: readonly ErrorSpec[] }>('errors.json');
 export const errors: ReadonlyMap<string, ErrorSpec> = new Map(errorTable.errors.map((error) => [error.reason, error]));

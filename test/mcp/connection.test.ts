@@ -20,7 +20,7 @@ function connection() {
       send: (line) => sent.push(line),
       onError: (error) => assert.fail(error),
     },
-    { profile: 'all', subscriptionsMax: 1 },
+    { profile: 'all', subscriptionsMax: 1, waitSecondsMax: () => 45 },
   );
   const request = (id: string): Request => ({
     kind: 'request',

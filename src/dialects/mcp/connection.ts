@@ -11,6 +11,7 @@ import { encodeError, type ErrorObject, type Notification, type Request } from '
 import type { Delivery } from '../dialect.ts';
 import { Channel } from './channel.ts';
 import { revisionOf, type Era } from './era.ts';
+import type { WaitSecondsMax } from './patience.ts';
 import { mcpServer, type CallTool } from './server.ts';
 import { Watching, type Watch } from './watching.ts';
 
@@ -19,6 +20,7 @@ const modernRevisions = ['2026-07-28'];
 export interface McpOptions {
   readonly profile: ProfileName;
   readonly subscriptionsMax: number;
+  readonly waitSecondsMax: WaitSecondsMax;
 }
 
 /** The connection, as far as MCP needs it. */
@@ -63,7 +65,7 @@ export class McpConnection {
     const present = this.#channels.get(era);
     if (present !== undefined) return present;
     const { callTool, watch, send, onError } = this.#host;
-    const { profile, subscriptionsMax } = this.#options;
+    const { profile, subscriptionsMax, waitSecondsMax } = this.#options;
     let server: Server | null = null;
     const watching = new Watching(watch, subscriptionsMax, (uri) => {
       server?.sendResourceUpdated({ uri }).catch(onError);
@@ -71,7 +73,7 @@ export class McpConnection {
     const channel = new Channel(send, watching);
     this.#channels.set(era, channel);
     this.#spoken.add(era);
-    serveStdio(() => (server = mcpServer(channel, watching, profile, callTool)), {
+    serveStdio(() => (server = mcpServer(channel, watching, { profile, waitSecondsMax, callTool })), {
       transport: channel,
       onerror: onError,
       maxSubscriptions: subscriptionsMax,

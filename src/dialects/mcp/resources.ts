@@ -44,7 +44,7 @@ export const templates: ResourceTemplateType[] = [
 type Reader = (tool: string, args: object) => Promise<object | TurnedDown>;
 
 export function reader(callTool: CallTool, signal: AbortSignal): Reader {
-  return async (tool, args) => (await callTool(tool, args, { signal, onWait: null })).answer;
+  return async (tool, args) => (await callTool(tool, args, { signal, onWait: null, waitSecondsMax: 0 })).answer;
 }
 
 /** The live swarms; what is in them is found by its template. */

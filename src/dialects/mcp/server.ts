@@ -5,6 +5,7 @@
  * what to do next. Protocol errors are left for what a model cannot mend: a tool that there is not, a bug of ours.
  */
 import {
+  CLIENT_INFO_META_KEY,
   ProtocolError,
   ProtocolErrorCode,
   Server,
@@ -17,6 +18,7 @@ import { errors, nearestOf, prompts, version, type ProfileName } from '../../spe
 import type { TurnedDown } from '../dialect.ts';
 import type { Channel } from './channel.ts';
 import { listingOf, promptText, type Listing } from './listing.ts';
+import type { ClientInfo, WaitSecondsMax } from './patience.ts';
 import { tellWhileWaiting } from './progress.ts';
 import { listResources, reader, readResource, refusal, templates } from './resources.ts';
 import type { Watching } from './watching.ts';
@@ -30,6 +32,8 @@ export type CallTool = (
     readonly signal: AbortSignal;
     /** Called when the call begins to wait for something to happen. */
     readonly onWait: ((seconds: number) => void) | null;
+    /** The longest that the caller survives. */
+    readonly waitSecondsMax: number;
   },
 ) => Promise<{ readonly answer: object | TurnedDown; readonly undelivered: (() => void) | null }>;
 
@@ -39,7 +43,17 @@ export const legacyRevisions = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-
 /** What is listed does not change while the server runs. */
 const unchanging = { ttlMs: 300_000, cacheScope: 'public' } as const;
 
-export function mcpServer(channel: Channel, watching: Watching, profile: ProfileName, callTool: CallTool): Server {
+export interface ServerOptions {
+  readonly profile: ProfileName;
+  readonly waitSecondsMax: WaitSecondsMax;
+  readonly callTool: CallTool;
+}
+
+export function mcpServer(
+  channel: Channel,
+  watching: Watching,
+  { profile, waitSecondsMax, callTool }: ServerOptions,
+): Server {
   const listing = listingOf(profile);
   const server = new Server(
     { name: 'skein', title: 'skein', version },
@@ -61,7 +75,11 @@ export function mcpServer(channel: Channel, watching: Watching, profile: Profile
     if (!listing.names.has(name)) throw unknownTool(name, listing, profile);
     const progress = progressOf(mcpReq);
     try {
-      const { answer, undelivered } = await callTool(name, args, { signal: mcpReq.signal, onWait: progress.begin });
+      const { answer, undelivered } = await callTool(name, args, {
+        signal: mcpReq.signal,
+        onWait: progress.begin,
+        waitSecondsMax: waitSecondsMax(clientOf(server, mcpReq)),
+      });
       channel.owes(mcpReq.id, undelivered);
       if ('refused' in answer) return turnedDown(answer as TurnedDown);
       try {
@@ -147,6 +165,12 @@ function promptOf(
 
 function invalidParams(message: string): ProtocolError {
   return new ProtocolError(ProtocolErrorCode.InvalidParams, message);
+}
+
+/** Modern requests say it themselves; in the legacy era `initialize` has. */
+function clientOf(server: Server, { envelope }: ServerContext['mcpReq']): ClientInfo | undefined {
+  const said = envelope as { readonly [CLIENT_INFO_META_KEY]?: ClientInfo } | undefined;
+  return said?.[CLIENT_INFO_META_KEY] ?? server.getClientVersion();
 }
 
 /** A client's own words, short enough to be repeated to it. */
