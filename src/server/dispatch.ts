@@ -28,6 +28,8 @@ import {
 } from '../wire/jsonrpc.ts';
 import type { Session } from './session.ts';
 import { subscribe, unsubscribe } from './subscribing.ts';
+import { readEvents } from './history.ts';
+import { SwarmList } from './swarm-list.ts';
 import { watchSwarm } from './watching.ts';
 
 /** One call on its way: who asks and for how long, and what becomes of an answer that cannot be sent. */
@@ -71,6 +73,8 @@ export class Dispatcher {
   readonly dialect: Dialect;
   readonly #options: DispatcherOptions;
   readonly #rpc: JSONRPCServer<Passage>;
+  /** Once somebody wants to hear of it. */
+  #list: SwarmList | null = null;
 
   constructor(options: DispatcherOptions) {
     this.dialect = options.dialect;
@@ -218,11 +222,17 @@ export class Dispatcher {
             { taskId, onChange, writable: () => session.writable() },
             session.log,
           ),
+        watchList: (onChange) => this.#swarmList().watch({ onChange, writable: () => session.writable() }),
+        readEvents: (swarmId, from) => readEvents(services.coordinator, swarmId, from),
         send: (line) => session.send(line),
         onError: (error) => session.log.debug({ detail: error.message }, 'MCP'),
       },
       { profile: session.profile ?? profile, subscriptionsMax, waitSecondsMax },
     );
+  }
+
+  #swarmList(): SwarmList {
+    return (this.#list ??= new SwarmList(this.#options.services.coordinator));
   }
 
   // ---- methods

@@ -17,6 +17,8 @@ function connection() {
     {
       callTool: (name, _, { signal }) => new Promise((answer) => calls.push({ name, signal, answer })),
       watch: () => assert.fail('nothing is watched here'),
+      watchList: () => assert.fail('nothing is watched here'),
+      readEvents: () => assert.fail('nothing is read here'),
       send: (line) => sent.push(line),
       onError: (error) => assert.fail(error),
     },

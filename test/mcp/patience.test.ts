@@ -96,7 +96,7 @@ test('waiting in MCP', async (t) => {
     assert.equal(await waitOf(connection, 'task_wait', wait, nameless), 45);
   });
 
-  await t.test('an empty answer says what to do next, in every dialect', async (t) => {
+  await t.test('an empty answer says what to do next, in every dialect', async () => {
     await plain.call('swarm_join', { swarmId });
     assert.equal((await plain.call('task_next', { waitSeconds: 0 })).next, 'no work yet: call task_next again');
     assert.match((await plain.call('message_next', { waitSeconds: 0 })).next, /^no message yet: call message_next/);

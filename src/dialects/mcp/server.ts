@@ -20,8 +20,8 @@ import type { Channel } from './channel.ts';
 import { listingOf, promptText, type Listing } from './listing.ts';
 import type { ClientInfo, WaitSecondsMax } from './patience.ts';
 import { tellWhileWaiting } from './progress.ts';
-import { listResources, reader, readResource, refusal, templates } from './resources.ts';
-import type { Watching } from './watching.ts';
+import { listResources, reader, readResource, refusal, templates, type ReadEvents } from './resources.ts';
+import { listed, type Watching } from './watching.ts';
 
 /** How tools are called, whatever the dialect. */
 export type CallTool = (
@@ -37,6 +37,8 @@ export type CallTool = (
   },
 ) => Promise<{ readonly answer: object | TurnedDown; readonly undelivered: (() => void) | null }>;
 
+export const serverInfo = { name: 'skein', title: 'skein', version };
+
 /** Newest first: what is offered to a client that asks for another one. */
 export const legacyRevisions = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'];
 
@@ -47,28 +49,30 @@ export interface ServerOptions {
   readonly profile: ProfileName;
   readonly waitSecondsMax: WaitSecondsMax;
   readonly callTool: CallTool;
+  readonly readEvents: ReadEvents;
 }
 
 export function mcpServer(
   channel: Channel,
   watching: Watching,
-  { profile, waitSecondsMax, callTool }: ServerOptions,
+  { profile, waitSecondsMax, callTool, readEvents }: ServerOptions,
 ): Server {
   const listing = listingOf(profile);
-  const server = new Server(
-    { name: 'skein', title: 'skein', version },
-    {
-      capabilities: { tools: {}, prompts: {}, resources: { subscribe: true } },
-      instructions: listing.instructions,
-      supportedProtocolVersions: legacyRevisions,
-      cacheHints: {
-        'tools/list': unchanging,
-        'prompts/list': unchanging,
-        'resources/templates/list': unchanging,
-        'server/discover': unchanging,
-      },
+  const server = new Server(serverInfo, {
+    capabilities: {
+      tools: { listChanged: false },
+      prompts: { listChanged: false },
+      resources: { subscribe: true, listChanged: true },
     },
-  );
+    instructions: listing.instructions,
+    supportedProtocolVersions: legacyRevisions,
+    cacheHints: {
+      'tools/list': unchanging,
+      'prompts/list': unchanging,
+      'resources/templates/list': unchanging,
+      'server/discover': unchanging,
+    },
+  });
   server.setRequestHandler('tools/list', () => ({ tools: toolsFor(listing, channel.revision) }));
   server.setRequestHandler('tools/call', async ({ params }, { mcpReq }) => {
     const { name, arguments: args = {} } = params;
@@ -99,11 +103,11 @@ export function mcpServer(
   server.setRequestHandler('prompts/list', () => ({ prompts: listing.prompts }));
   server.setRequestHandler('prompts/get', ({ params }) => promptOf(listing, params.name, params.arguments ?? {}));
   server.setRequestHandler('resources/list', async (_, { mcpReq }) => ({
-    resources: await listResources(reader(callTool, mcpReq.signal)),
+    resources: await listResources(reader(callTool, readEvents, mcpReq.signal)),
   }));
   server.setRequestHandler('resources/templates/list', () => ({ resourceTemplates: templates }));
   server.setRequestHandler('resources/read', ({ params }, { mcpReq }) =>
-    readResource(params.uri, reader(callTool, mcpReq.signal)),
+    readResource(params.uri, reader(callTool, readEvents, mcpReq.signal)),
   );
   server.setRequestHandler('resources/subscribe', ({ params: { uri } }) => {
     const problem = watching.open(uri, [uri]);
@@ -114,6 +118,8 @@ export function mcpServer(
     watching.close(params.uri);
     return {};
   });
+  // The legacy era has no way to ask for it.
+  server.oninitialized = () => void watching.open(listed, [listed]);
   return server;
 }
 
