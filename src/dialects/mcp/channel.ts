@@ -173,7 +173,7 @@ export class Channel implements Transport {
     const line =
       'error' in message
         ? encodeError(rawId, message.error)
-        : encodeResult(rawId, JSON.stringify((message as { result: object }).result));
+        : encodeResult(rawId, JSON.stringify(resultIn(message as { result: object })));
     resolve({ line, undelivered });
   }
 
@@ -184,6 +184,17 @@ export class Channel implements Transport {
   setProtocolVersion(revision: string): void {
     this.#revision = revision;
   }
+}
+
+/** The library wants `content` in whatever a tool is answered with, and a handle has none. */
+function resultIn({
+  result,
+}: {
+  readonly result: { readonly resultType?: unknown; readonly content?: unknown };
+}): object {
+  if (result.resultType !== 'task') return result;
+  const { content: _, ...handle } = result;
+  return handle;
 }
 
 /** The wire has checked that it is a message; whether MCP knows it is the library's to say. */

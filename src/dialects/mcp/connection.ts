@@ -82,7 +82,7 @@ export class McpConnection {
     const channel = new Channel(send, watching);
     this.#channels.set(era, channel);
     this.#spoken.add(era);
-    serveStdio(() => (server = mcpServer(channel, watching, { profile, waitSecondsMax, callTool, readEvents })), {
+    serveStdio(() => (server = mcpServer(channel, watching, { era, profile, waitSecondsMax, callTool, readEvents })), {
       transport: channel,
       onerror: onError,
       maxSubscriptions: subscriptionsMax,

@@ -12,7 +12,6 @@ import {
 } from '@modelcontextprotocol/server';
 import { errors } from '../../spec.ts';
 import type { TurnedDown } from '../dialect.ts';
-import type { CallTool } from './server.ts';
 
 const mimeType = 'application/json';
 
@@ -51,17 +50,9 @@ export const templates: ResourceTemplateType[] = [
 /** A page of a swarm's events; `from` null: of the newest. */
 export type ReadEvents = (swarmId: string, from: number | null) => Promise<object | TurnedDown>;
 
-/** Who reads: nobody waits for what is looked at. */
 export interface Reader {
   readonly call: (tool: string, args: object) => Promise<object | TurnedDown>;
   readonly events: ReadEvents;
-}
-
-export function reader(callTool: CallTool, events: ReadEvents, signal: AbortSignal): Reader {
-  return {
-    call: async (tool, args) => (await callTool(tool, args, { signal, onWait: null, waitSecondsMax: 0 })).answer,
-    events,
-  };
 }
 
 /** The live swarms; what is in them is found by its template. */

@@ -17,10 +17,12 @@ import {
 import { errors, nearestOf, prompts, version, type ProfileName } from '../../spec.ts';
 import type { TurnedDown } from '../dialect.ts';
 import type { Channel } from './channel.ts';
+import type { Era } from './era.ts';
 import { listingOf, promptText, type Listing } from './listing.ts';
 import type { ClientInfo, WaitSecondsMax } from './patience.ts';
 import { tellWhileWaiting } from './progress.ts';
-import { listResources, reader, readResource, refusal, templates, type ReadEvents } from './resources.ts';
+import { listResources, readResource, refusal, templates, type ReadEvents } from './resources.ts';
+import { declaresTasks, handing, handleOf, serveTasks, tasksExtension } from './tasks.ts';
 import { listed, type Watching } from './watching.ts';
 
 /** How tools are called, whatever the dialect. */
@@ -46,6 +48,7 @@ export const legacyRevisions = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-
 const unchanging = { ttlMs: 300_000, cacheScope: 'public' } as const;
 
 export interface ServerOptions {
+  readonly era: Era;
   readonly profile: ProfileName;
   readonly waitSecondsMax: WaitSecondsMax;
   readonly callTool: CallTool;
@@ -55,7 +58,7 @@ export interface ServerOptions {
 export function mcpServer(
   channel: Channel,
   watching: Watching,
-  { profile, waitSecondsMax, callTool, readEvents }: ServerOptions,
+  { era, profile, waitSecondsMax, callTool, readEvents }: ServerOptions,
 ): Server {
   const listing = listingOf(profile);
   const server = new Server(serverInfo, {
@@ -63,6 +66,7 @@ export function mcpServer(
       tools: { listChanged: false },
       prompts: { listChanged: false },
       resources: { subscribe: true, listChanged: true },
+      ...(era === 'modern' && { extensions: { [tasksExtension]: {} } }),
     },
     instructions: listing.instructions,
     supportedProtocolVersions: legacyRevisions,
@@ -73,19 +77,31 @@ export function mcpServer(
       'server/discover': unchanging,
     },
   });
-  server.setRequestHandler('tools/list', () => ({ tools: toolsFor(listing, channel.revision) }));
+  /** How a request calls tools, none of which waits. */
+  const callFor =
+    ({ signal }: ServerContext['mcpReq']) =>
+    async (name: string, args: object): Promise<object | TurnedDown> =>
+      (await callTool(name, args, { signal, onWait: null, waitSecondsMax: 0 })).answer;
+  server.setRequestHandler('tools/list', (_, { mcpReq }) =>
+    era === 'modern' && declaresTasks(mcpReq)
+      ? { tools: listing.handingTools, cacheScope: 'private' }
+      : { tools: toolsFor(listing, channel.revision) },
+  );
   server.setRequestHandler('tools/call', async ({ params }, { mcpReq }) => {
     const { name, arguments: args = {} } = params;
     if (!listing.names.has(name)) throw unknownTool(name, listing, profile);
+    const isHanded = era === 'modern' && handing.has(name) && declaresTasks(mcpReq);
     const progress = progressOf(mcpReq);
     try {
       const { answer, undelivered } = await callTool(name, args, {
         signal: mcpReq.signal,
         onWait: progress.begin,
-        waitSecondsMax: waitSecondsMax(clientOf(server, mcpReq)),
+        waitSecondsMax: isHanded ? 0 : waitSecondsMax(clientOf(server, mcpReq)),
       });
       channel.owes(mcpReq.id, undelivered);
       if ('refused' in answer) return turnedDown(answer as TurnedDown);
+      const handle = isHanded ? await handleOf(answer as { taskId: string; ended?: boolean }, callFor(mcpReq)) : null;
+      if (handle !== null) return handle;
       try {
         return succeeded(answer, channel.revision);
       } catch (error) {
@@ -97,17 +113,18 @@ export function mcpServer(
       progress.end();
     }
   });
+  if (era === 'modern') serveTasks(server, callFor, (fields) => succeeded(fields, null));
   server.fallbackRequestHandler = async ({ method }) => {
     throw new ProtocolError(ProtocolErrorCode.MethodNotFound, `there is no method ${quoted(method)} in MCP`);
   };
   server.setRequestHandler('prompts/list', () => ({ prompts: listing.prompts }));
   server.setRequestHandler('prompts/get', ({ params }) => promptOf(listing, params.name, params.arguments ?? {}));
   server.setRequestHandler('resources/list', async (_, { mcpReq }) => ({
-    resources: await listResources(reader(callTool, readEvents, mcpReq.signal)),
+    resources: await listResources({ call: callFor(mcpReq), events: readEvents }),
   }));
   server.setRequestHandler('resources/templates/list', () => ({ resourceTemplates: templates }));
   server.setRequestHandler('resources/read', ({ params }, { mcpReq }) =>
-    readResource(params.uri, reader(callTool, readEvents, mcpReq.signal)),
+    readResource(params.uri, { call: callFor(mcpReq), events: readEvents }),
   );
   server.setRequestHandler('resources/subscribe', ({ params: { uri } }) => {
     const problem = watching.open(uri, [uri]);
