@@ -13,7 +13,15 @@ import { connect, type Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eraOf } from './dialects/mcp/era.ts';
-import { encodeError, encodeRequest, encodeResult, parse, type BatchEntry, type Request } from './wire/jsonrpc.ts';
+import {
+  encodeError,
+  encodeRequest,
+  encodeResult,
+  parse,
+  type BatchEntry,
+  type Message,
+  type Request,
+} from './wire/jsonrpc.ts';
 import { LineDecoder } from './wire/lines.ts';
 
 export interface BridgeOptions {
@@ -70,8 +78,8 @@ class Bridge {
   /** The client's, of MCP's legacy era. */
   #handshake: Request | null = null;
   #isInitialized = false;
-  /** Requests that have been passed on and not been answered, by the JSON text of their id. */
-  readonly #underWay = new Map<string, Request>();
+  /** Requests that have been passed on and not been answered, by the JSON text of their id, and the line that they came in. */
+  readonly #underWay = new Map<string, { readonly request: Request; readonly line: Message }>();
   #socket: Socket | null = null;
   /** Bytes that were read while there was no connection. */
   #waitingBytes = 0;
@@ -146,12 +154,17 @@ class Bridge {
     await closed;
     this.#socket = null;
     this.#over.signal.removeEventListener('abort', end);
-    for (const [key, request] of this.#underWay) {
+    const arrays = new Map<Message, string[]>();
+    for (const [key, { request, line }] of this.#underWay) {
       // The next connection begins with it.
       if (request === this.#handshake || this.#isAskedAgain(request)) continue;
       this.#underWay.delete(key);
-      this.#write(lost(request));
+      const reply = lost(request);
+      if (line.kind !== 'batch') this.#write(reply);
+      else if (arrays.get(line)?.push(reply) === undefined) arrays.set(line, [reply]);
     }
+    // An array is answered by an array.
+    for (const replies of arrays.values()) this.#write(`[${replies.join(',')}]`);
   }
 
   /** Says again what the connection before this one knew. */
@@ -162,7 +175,7 @@ class Bridge {
     }
     if (profile !== null) socket.write(`${encodeRequest(own.profile, 'initialize', { profile })}\n`);
     this.#shakeHands(socket);
-    for (const request of this.#underWay.values()) {
+    for (const { request } of this.#underWay.values()) {
       if (request !== this.#handshake) socket.write(`${encodeRequest(request.id, request.method, request.params)}\n`);
     }
   }
@@ -222,12 +235,12 @@ class Bridge {
 
   #remember(text: string): void {
     const message = parse(text, wireLimits);
-    for (const entry of message.kind === 'batch' ? message.entries : [message]) this.#rememberOne(entry);
+    for (const entry of message.kind === 'batch' ? message.entries : [message]) this.#rememberOne(entry, message);
   }
 
-  #rememberOne(entry: BatchEntry): void {
+  #rememberOne(entry: BatchEntry, line: Message): void {
     if (entry.kind === 'request') {
-      this.#underWay.set(keyOf(entry.id), entry);
+      this.#underWay.set(keyOf(entry.id), { request: entry, line });
       if (entry.method === 'initialize' && eraOf(entry, nothingSpoken) === 'legacy') {
         this.#handshake = entry;
         this.#isInitialized = false;

@@ -63,6 +63,14 @@ export const settings = {
     choices: ['all', 'worker', 'submitter'],
     what: 'Which tools and prompts MCP clients are shown: `worker`, `submitter` or `all`',
   },
+  clientWaits: {
+    env: 'MCP_CLIENT_WAITS',
+    flag: '--client-waits',
+    kind: 'string',
+    default: null,
+    unit: 'name=s, ...',
+    what: 'Seconds that calls of an MCP client may wait, by the beginning of its name, such as `cursor=240,*=45`; unset: what `protocol/mcp/clients.json` knows',
+  },
   dataDir: {
     env: 'MCP_DATA_DIR',
     flag: '--data-dir',

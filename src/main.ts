@@ -3,12 +3,13 @@
  */
 import { fileURLToPath } from 'node:url';
 import { loadAgentTypes } from './agent-types.ts';
-import { ConfigError, type Config } from './config.ts';
+import { ConfigError, settings, type Config } from './config.ts';
 import { systemClock } from './coordinator/clock.ts';
 import { Coordinator } from './coordinator/coordinator.ts';
 import { systemMint } from './coordinator/mint.ts';
 import type { Event } from './core/event.ts';
 import { defaultLimits, type Limits } from './core/limits.ts';
+import { readWaits, waitSecondsMaxBy } from './dialects/mcp/patience.ts';
 import { plain } from './dialects/plain.ts';
 import { CommandHost } from './hosts/command.ts';
 import { openDataDir } from './store/data-dir.ts';
@@ -45,6 +46,8 @@ export async function serve(
   const loaded = loadAgentTypes(config.configFile, { required: options.configFileNamed });
   if (!loaded.ok) throw new ConfigError(loaded.problems.join('\n'));
   const { agentTypes } = loaded;
+  const clientWaits = config.clientWaits === null ? new Map<string, number>() : readWaits(config.clientWaits);
+  if (typeof clientWaits === 'string') throw new ConfigError(`${settings.clientWaits.env}: ${clientWaits}`);
 
   let stopWith: (code: number) => void = () => {};
   const stopping = new Promise<number>((resolve) => (stopWith = resolve));
@@ -149,6 +152,7 @@ export async function serve(
     batchMax: connectionLimits.batchMax,
     batchReplyMax: connectionLimits.lineBytesMax,
     subscriptionsMax: connectionLimits.subscriptionsMax,
+    waitSecondsMax: waitSecondsMaxBy(clientWaits),
   });
 
   const close = async (): Promise<void> => {

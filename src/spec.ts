@@ -118,8 +118,14 @@ const promptTable = load<Readonly<Record<string, Omit<PromptSpec, 'name' | 'text
 export const prompts: ReadonlyMap<string, PromptSpec> = new Map(
   Object.entries(promptTable).map(([name, spec]) => [name, { name, ...spec, text: readText(`mcp/${name}.md`) }]),
 );
-export const profiles = load<Readonly<Record<'all' | 'worker' | 'agent' | 'submitter', ProfileSpec>>>('mcp/profiles.json');
+export const profiles =
+  load<Readonly<Record<'all' | 'worker' | 'agent' | 'submitter', ProfileSpec>>>('mcp/profiles.json');
 export type ProfileName = keyof typeof profiles;
+/** Seconds that a call of an MCP client may wait, by the beginning of the client's name; the first that fits. */
+export const clientPatience = load<{
+  readonly others: number;
+  readonly known: readonly { readonly name: string; readonly since?: string; readonly waitSecondsMax: number }[];
+}>('mcp/clients.json');
 
 const errorTable = load<{ names: Readonly<Record<string, string>>; errors: readonly ErrorSpec[] }>('errors.json');
 export const errors: ReadonlyMap<string, ErrorSpec> = new Map(errorTable.errors.map((error) => [error.reason, error]));

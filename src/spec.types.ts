@@ -935,6 +935,10 @@ export interface MessageNextResult {
    */
   cursor: number;
   pending: Pending2;
+  /**
+   * Only without messages: what to do now, in words for a model.
+   */
+  next?: string;
 }
 export interface ServerInfoArguments {}
 export interface ServerInfoResult {
@@ -1710,6 +1714,10 @@ export interface TaskNextResult {
     requiredCapabilities: string[];
   } | null;
   pending: Pending2;
+  /**
+   * Only without an assignment: what to do now, in words for a model.
+   */
+  next?: string;
 }
 export interface TaskOrchestrateArguments {
   /**
@@ -2151,6 +2159,10 @@ export interface TaskWaitResult {
   endedAt: TimeOrNull;
   deadlineAt: TimeOrNull;
   ended: boolean;
+  /**
+   * Only while it has not ended: what to do now, in words for a model.
+   */
+  next?: string;
   /**
    * The aggregate: the result of the last phase; of several last phases an object by name. null unless the task has completed.
    */

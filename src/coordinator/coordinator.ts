@@ -64,6 +64,7 @@ export class Coordinator {
   readonly #alarm: Alarm;
   readonly #unsubscribe: () => void;
   readonly #feeds = new Map<string, Set<Feed>>();
+  readonly #listListeners: (() => void)[] = [];
 
   constructor(options: CoordinatorOptions) {
     this.#options = options;
@@ -77,7 +78,11 @@ export class Coordinator {
       wakeAt: (swarmId, due) => {
         if (!this.#forgetting.has(swarmId)) this.#alarm.set(swarmId, due);
       },
-      onGone: (swarmId) => this.#drop(swarmId),
+      onListChange: () => this.#listChanged(),
+      onGone: (swarmId) => {
+        this.#drop(swarmId);
+        this.#listChanged();
+      },
     };
     this.#unsubscribe = options.journal.subscribe((swarmId, head) => {
       const queue = this.#swarms.get(swarmId);
@@ -214,6 +219,15 @@ export class Coordinator {
     });
     feeds.add(feed);
     return feed;
+  }
+
+  /** Calls back when a swarm has come or gone. */
+  onSwarmsChange(listener: () => void): void {
+    this.#listListeners.push(listener);
+  }
+
+  #listChanged(): void {
+    for (const listener of this.#listListeners) listener();
   }
 
   /** A worker's connection is gone, a claim did not arrive, or a host has something to say about a worker. */

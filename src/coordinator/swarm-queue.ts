@@ -50,6 +50,8 @@ export interface QueueContext {
   readonly carryOut: (swarmId: string, effect: Effect) => void;
   /** When the swarm next wants its timers looked at. */
   readonly wakeAt: (swarmId: string, due: number | null) => void;
+  /** The swarm has been created or destroyed, or cannot be used any more. */
+  readonly onListChange: () => void;
   /** Another coordinator has forgotten the swarm. */
   readonly onGone: (swarmId: string) => void;
   /** The journal failed: nothing can be acknowledged any more. */
@@ -144,6 +146,7 @@ export class SwarmQueue {
         `swarm ${this.swarmId} is not served: ${error.message}. Run a release that knows it`,
         { swarmId: this.swarmId },
       );
+      this.#context.onListChange();
     }
   }
 
@@ -269,12 +272,18 @@ export class SwarmQueue {
         return;
       }
       this.#head = result.head;
-      this.#summary = summary;
+      this.#know(summary);
       if (snapshotText !== null) this.#snapshot(snapshotText);
     }
     for (const late of payloads.shown) late.text ??= await journal.blob(this.swarmId, late.id);
     this.#act(outcomes);
     this.#context.wakeAt(this.swarmId, nextDue(this.#state ?? state));
+  }
+
+  #know(summary: Summary): void {
+    const before = this.#summary;
+    this.#summary = summary;
+    if (before === null || before.destroyedAt !== summary.destroyedAt) this.#context.onListChange();
   }
 
   #refuseAll(items: readonly Item[]): void {
@@ -364,7 +373,7 @@ export class SwarmQueue {
     this.#head = head;
     this.#snapshotAt = snapshotAt;
     if (state.swarm !== null) {
-      this.#summary = summarise(state);
+      this.#know(summarise(state));
       // What they wait for may have happened elsewhere.
       this.#parking.wakeAll();
       wakeAt(this.swarmId, nextDue(state));

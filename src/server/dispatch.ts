@@ -14,6 +14,7 @@ import { isRefusal } from '../core/refusal.ts';
 import type { Delivery, Dialect, TurnedDown } from '../dialects/dialect.ts';
 import { McpConnection } from '../dialects/mcp/connection.ts';
 import { eraOf, type Era } from '../dialects/mcp/era.ts';
+import type { WaitSecondsMax } from '../dialects/mcp/patience.ts';
 import type { Log } from '../observe/log.ts';
 import { methods, nearestOf, tools, validate, type ProfileName, type Schema } from '../spec.ts';
 import { identifying, toolHandlers, type Answer, type Call, type Services } from '../tools/index.ts';
@@ -27,6 +28,8 @@ import {
 } from '../wire/jsonrpc.ts';
 import type { Session } from './session.ts';
 import { subscribe, unsubscribe } from './subscribing.ts';
+import { readEvents } from './history.ts';
+import { SwarmList } from './swarm-list.ts';
 import { watchSwarm } from './watching.ts';
 
 /** One call on its way: who asks and for how long, and what becomes of an answer that cannot be sent. */
@@ -35,6 +38,8 @@ interface Passage {
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   readonly onWait: ((seconds: number) => void) | null;
+  /** Infinity: plain clients choose for themselves. */
+  readonly waitSecondsMax: number;
   undelivered: (() => void) | null;
 }
 
@@ -54,6 +59,8 @@ export interface DispatcherOptions {
   /** Characters of the reply to a batch, at most. */
   readonly batchReplyMax: number;
   readonly subscriptionsMax: number;
+  /** Of MCP clients, which give a request up after a time of their own. */
+  readonly waitSecondsMax: WaitSecondsMax;
 }
 
 /** Entries of a batch that are under way at once. */
@@ -66,6 +73,8 @@ export class Dispatcher {
   readonly dialect: Dialect;
   readonly #options: DispatcherOptions;
   readonly #rpc: JSONRPCServer<Passage>;
+  /** Once somebody wants to hear of it. */
+  #list: SwarmList | null = null;
 
   constructor(options: DispatcherOptions) {
     this.dialect = options.dialect;
@@ -99,7 +108,13 @@ export class Dispatcher {
       mcp.notification(message, era);
       return silence;
     }
-    const passage: Passage = { session, signal: session.signal, onWait: null, undelivered: null };
+    const passage: Passage = {
+      session,
+      signal: session.signal,
+      onWait: null,
+      waitSecondsMax: Infinity,
+      undelivered: null,
+    };
     const { method, params } = message;
     if (message.kind === 'notification') {
       // Whoever sent it asked for silence, not for nothing to happen: its answer is made and dropped.
@@ -187,11 +202,11 @@ export class Dispatcher {
   }
 
   #mcpConnection(session: Session): McpConnection {
-    const { profile, services, subscriptionsMax } = this.#options;
+    const { profile, services, subscriptionsMax, waitSecondsMax } = this.#options;
     return new McpConnection(
       {
-        callTool: async (name, args, { signal, onWait }) => {
-          const passage: Passage = { session, signal, onWait, undelivered: null };
+        callTool: async (name, args, by) => {
+          const passage: Passage = Object.assign({ session, undelivered: null }, by);
           try {
             const answer = await this.#callTool(name, args, passage);
             return { answer, undelivered: passage.undelivered };
@@ -207,11 +222,17 @@ export class Dispatcher {
             { taskId, onChange, writable: () => session.writable() },
             session.log,
           ),
+        watchList: (onChange) => this.#swarmList().watch({ onChange, writable: () => session.writable() }),
+        readEvents: (swarmId, from) => readEvents(services.coordinator, swarmId, from),
         send: (line) => session.send(line),
         onError: (error) => session.log.debug({ detail: error.message }, 'MCP'),
       },
-      { profile: session.profile ?? profile, subscriptionsMax },
+      { profile: session.profile ?? profile, subscriptionsMax, waitSecondsMax },
     );
+  }
+
+  #swarmList(): SwarmList {
+    return (this.#list ??= new SwarmList(this.#options.services.coordinator));
   }
 
   // ---- methods
@@ -282,6 +303,7 @@ export class Dispatcher {
       services: this.#options.services,
       signal: passage.signal,
       onWait: passage.onWait,
+      waitSecondsMax: passage.waitSecondsMax,
       undelivered: null,
     };
     let answer: Answer;

@@ -326,6 +326,7 @@ export class Session implements Caller {
     this.#state = 'leaving';
     this.#stopLineTimer();
     this.#endSubscriptions();
+    this.mcp?.endSubscriptions();
     this.#reading = true;
     drain(this.#socket, this.#limits.lingerMs);
     this.#endIfDone();

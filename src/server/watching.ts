@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Coordinator } from '../coordinator/coordinator.ts';
 import type { Feed } from '../coordinator/feed.ts';
+import { refuse } from '../core/refusal.ts';
 import type { TurnedDown } from '../dialects/dialect.ts';
 import type { Log } from '../observe/log.ts';
 
@@ -25,6 +26,12 @@ export function watchSwarm(
 ): (() => void) | TurnedDown {
   const summary = coordinator.summary(swarmId);
   if (summary === undefined) return coordinator.refuseUnknown(swarmId);
+  const { taskId } = watcher;
+  if (taskId !== null && coordinator.swarmOf('tasks', taskId) !== swarmId) {
+    return refuse('task_not_found', `swarm ${swarmId} has no task ${taskId}: task_list shows those that there are`, {
+      taskId,
+    });
+  }
   const end = new AbortController();
   let feed = coordinator.feed(swarmId, summary.version);
   const run = async (): Promise<void> => {

@@ -81,14 +81,15 @@ export async function submitActing<A extends { readonly agentId?: string; readon
   return submitWaiting(call, acting.swarmId, withRequestId(command(acting.actor), call.args), waitSeconds);
 }
 
-/** Submits a command that may wait for something to answer with. */
+/** Submits a command that may wait for something to answer with, for as long as is asked and its caller survives. */
 export async function submitWaiting(
   call: Call<unknown>,
   swarmId: string,
   command: Command,
-  waitSeconds: number,
+  asked: number,
 ): Promise<Answer> {
   const { coordinator, now } = call.services;
+  const waitSeconds = waitSecondsOf(call, asked);
   if (waitSeconds === 0) return coordinator.submit(swarmId, command);
   if (!call.caller.beginWait()) {
     return refuse(
@@ -105,6 +106,16 @@ export async function submitWaiting(
   } finally {
     call.caller.endWait();
   }
+}
+
+function waitSecondsOf({ waitSecondsMax }: Call<unknown>, asked: number): number {
+  return Math.min(asked, waitSecondsMax);
+}
+
+/** For how long nothing came, in an answer that is empty. */
+export function waited(call: Call<unknown>, asked: number): string {
+  const seconds = waitSecondsOf(call, asked);
+  return seconds === 0 ? 'yet' : `within ${seconds} s`;
 }
 
 export function withRequestId<C extends Command>(command: C, { requestId }: { readonly requestId?: string }): C {

@@ -2,7 +2,7 @@
 import type { Json } from '../core/json.ts';
 import { isRefusal, refuse, type Refusal } from '../core/refusal.ts';
 import type { AgentMessageArguments, MessageAckArguments, MessageNextArguments } from '../spec.types.ts';
-import { actingAs, submitActing, swarmOf, withRequestId } from './calling.ts';
+import { actingAs, submitActing, swarmOf, waited, withRequestId } from './calling.ts';
 import type { Call, Caller, Handler } from './tool.ts';
 
 const messagesByDefault = 50;
@@ -55,7 +55,14 @@ function senderIn(swarmId: string, caller: Caller, from: string | undefined): Re
 
 export const messageNext: Handler<MessageNextArguments> = async (call) => {
   const { cursor = 0, limit = messagesByDefault, waitSeconds = waitSecondsByDefault } = call.args;
-  return submitActing(call, (actor) => ({ type: 'message_next', actor, after: cursor, limit }), waitSeconds);
+  const answer = await submitActing(
+    call,
+    (actor) => ({ type: 'message_next', actor, after: cursor, limit }),
+    waitSeconds,
+  );
+  if (isRefusal(answer) || (answer as { messages: readonly unknown[] }).messages.length > 0) return answer;
+  const next = `no message ${waited(call, waitSeconds)}: call message_next again if you wait for one`;
+  return Object.assign({}, answer, { next });
 };
 
 export const messageAck: Handler<MessageAckArguments> = async (call) =>

@@ -16,7 +16,7 @@ import type {
   TaskStatusArguments,
   TaskWaitArguments,
 } from '../spec.types.ts';
-import { submitWaiting, swarmOf, withRequestId } from './calling.ts';
+import { submitWaiting, swarmOf, waited, withRequestId } from './calling.ts';
 import type { Caller, Handler, Services } from './tool.ts';
 
 type Execution = NonNullable<TaskOrchestrateArguments['execution']>;
@@ -142,7 +142,9 @@ export const taskWait: Handler<TaskWaitArguments> = async (call) => {
   const swarmId = swarmOf(call, 'tasks');
   if (typeof swarmId !== 'string') return swarmId;
   const { taskId, waitSeconds = waitSecondsByDefault } = call.args;
-  return submitWaiting(call, swarmId, { type: 'task_wait', taskId }, waitSeconds);
+  const answer = await submitWaiting(call, swarmId, { type: 'task_wait', taskId }, waitSeconds);
+  if (isRefusal(answer) || (answer as { ended: boolean }).ended) return answer;
+  return Object.assign({}, answer, { next: `not ended ${waited(call, waitSeconds)}: call task_wait again` });
 };
 
 export const taskResults: Handler<TaskResultsArguments> = async (call) => {

@@ -65,6 +65,8 @@ export interface Call<A> {
   readonly signal: AbortSignal;
   /** Called when the call begins to wait for something to happen, for so many seconds at most. */
   readonly onWait: ((seconds: number) => void) | null;
+  /** The longest that the caller's client survives, in seconds, whatever the call asks for. */
+  readonly waitSecondsMax: number;
   /** Called when the reply could not be sent, because the connection was gone by then. */
   undelivered: (() => void) | null;
 }

@@ -16,7 +16,7 @@ import type {
   TaskUpdateArguments,
 } from '../spec.types.ts';
 import { definition, validate } from '../spec.ts';
-import { actingAs, newestSwarm, settle, submitActing, withRequestId } from './calling.ts';
+import { actingAs, newestSwarm, settle, submitActing, waited, withRequestId } from './calling.ts';
 import { phaseRequest } from './task.ts';
 import type { Answer, Call, Handler } from './tool.ts';
 
@@ -96,15 +96,21 @@ export const taskNext: Handler<TaskNextArguments> = async (call) => {
   const { waitSeconds = waitSecondsByDefault } = call.args;
   const answer = await submitActing(call, (actor) => ({ type: 'task_next', actor }), waitSeconds);
   if (isRefusal(answer)) return answer;
-  const { assignment } = answer as { assignment: { assignmentId: string; taskId: string; leaseToken: string } | null };
-  if (assignment !== null) {
-    const { coordinator } = call.services;
-    const { assignmentId, taskId, leaseToken } = assignment;
-    call.undelivered = () => {
-      const swarmId = coordinator.swarmOf('tasks', taskId);
-      if (swarmId !== undefined) coordinator.report(swarmId, { type: 'claim_undelivered', assignmentId, leaseToken });
-    };
+  const { assignment, pending } = answer as {
+    readonly assignment: { readonly assignmentId: string; readonly taskId: string; readonly leaseToken: string } | null;
+    readonly pending: { readonly drain?: true };
+  };
+  if (assignment === null) {
+    const again = `no work ${waited(call, waitSeconds)}: call task_next again`;
+    const next = pending.drain === true ? 'there will be no more work: finish what you hold, then stop' : again;
+    return Object.assign({}, answer, { next });
   }
+  const { coordinator } = call.services;
+  const { assignmentId, taskId, leaseToken } = assignment;
+  call.undelivered = () => {
+    const swarmId = coordinator.swarmOf('tasks', taskId);
+    if (swarmId !== undefined) coordinator.report(swarmId, { type: 'claim_undelivered', assignmentId, leaseToken });
+  };
   return answer;
 };
 

@@ -138,6 +138,38 @@ test('a program that a worker runs acts as its agent, before and after a restart
   await assert.rejects(call(client, 'agent_message', { broadcast: true, message: agentId }), /lease_lost/);
 });
 
+test('an array that is lost on its way is answered by an array', async (t) => {
+  const server = await startServer(t);
+  const bridge = startBridge(t, server.port);
+  const calling = (id: number, name: string, args: object) => ({
+    jsonrpc: '2.0',
+    id,
+    method: 'tools/call',
+    params: { name, arguments: args },
+  });
+  bridge.send(calling(1, 'swarm_init', {}));
+  const { swarmId } = (await bridge.message()).result;
+  bridge.send(calling(2, 'task_orchestrate', { swarmId, task: 'x' }));
+  const { taskId } = (await bridge.message()).result;
+  const waits = { taskId, waitSeconds: 600 };
+  bridge.send([{ jsonrpc: '2.0', method: 'ping' }, calling(3, 'task_wait', waits), calling(4, 'swarm_list', {})]);
+  bridge.send(calling(5, 'task_wait', waits));
+  // Answered: so what came before it has been passed on.
+  bridge.send(calling(6, 'swarm_list', {}));
+  assert.equal((await bridge.message()).id, 6);
+  server.kill('SIGKILL');
+  const single = await bridge.message();
+  assert.deepEqual([single.id, single.result.isError], [5, true]);
+  const replies = await bridge.message();
+  assert.deepEqual(
+    replies.map(({ id, result }: any) => [id, result.isError]),
+    [
+      [3, true],
+      [4, true],
+    ],
+  );
+});
+
 test('a profile that the coordinator does not take is no secret', async (t) => {
   const server = await startServer(t, { env: { MCP_DIALECT: 'mcp' } });
   const bridge = startBridge(t, server.port, '--profile', 'worker');

@@ -160,7 +160,7 @@ test('cancelling', async (t) => {
     for (const progressToken of ['a token', 0]) {
       const { method, params } = await mcp.message();
       assert.equal(method, 'notifications/progress');
-      assert.deepEqual(params, { progressToken, progress: 0, total: 600, message: 'waiting, for up to 600 s' });
+      assert.deepEqual(params, { progressToken, progress: 0, total: 45, message: 'waiting, for up to 45 s' });
     }
   });
 });

@@ -17,10 +17,12 @@ function connection() {
     {
       callTool: (name, _, { signal }) => new Promise((answer) => calls.push({ name, signal, answer })),
       watch: () => assert.fail('nothing is watched here'),
+      watchList: () => assert.fail('nothing is watched here'),
+      readEvents: () => assert.fail('nothing is read here'),
       send: (line) => sent.push(line),
       onError: (error) => assert.fail(error),
     },
-    { profile: 'all', subscriptionsMax: 1 },
+    { profile: 'all', subscriptionsMax: 1, waitSecondsMax: () => 45 },
   );
   const request = (id: string): Request => ({
     kind: 'request',

@@ -15,7 +15,11 @@ test('MCP clients of every revision', async (t) => {
       const { client } = await connect(t, server.port);
       assert.equal(client.getServerVersion()?.name, 'skein');
       assert.equal(client.getServerVersion()?.version, version);
-      assert.deepEqual(client.getServerCapabilities(), { tools: {}, prompts: {}, resources: { subscribe: true } });
+      assert.deepEqual(client.getServerCapabilities(), {
+        tools: { listChanged: false },
+        prompts: { listChanged: false },
+        resources: { subscribe: true, listChanged: true },
+      });
       const instructions = client.getInstructions()!;
       assert.match(instructions, /task_next/);
       assert.ok(instructions.length < 2_000, `clients cut off instructions of ${instructions.length} characters`);
@@ -72,7 +76,7 @@ test('MCP clients of every revision', async (t) => {
       const { resourceTemplates } = await client.listResourceTemplates();
       assert.deepEqual(
         resourceTemplates.map((template) => template.name),
-        ['swarm', 'task_queue', 'memory_bank'],
+        ['swarm', 'event_log', 'task_queue', 'memory_bank'],
       );
       const read = async (path: string): Promise<any> => {
         const { contents } = await client.readResource({ uri: `skein://${swarmId}/${path}` });
@@ -81,6 +85,11 @@ test('MCP clients of every revision', async (t) => {
       assert.equal((await read('status')).name, name);
       const { taskId } = await call(client, 'task_orchestrate', { swarmId, task: 'to be looked at' });
       assert.equal((await read(`tasks/${taskId}`)).status, 'orchestrating');
+      const log = await read('events');
+      assert.deepEqual([log.swarmId, log.events.at(-1).version], [swarmId, log.version]);
+      assert.deepEqual((await read('events?from=0')).events[0].type, 'swarm_created');
+      assert.deepEqual((await read(`events?from=${log.version - 1}`)).events, log.events.slice(-1));
+      assert.deepEqual((await read(`events?from=${log.version}`)).events, []);
       for (const [path, at] of [
         ['memory/plain', { key: 'plain' }],
         ['memory/a%2Fb%20%3F%23%C3%BC', { key: 'a/b ?#ü' }],
@@ -99,6 +108,9 @@ test('MCP clients of every revision', async (t) => {
         'memory/%ff',
         'memory/k?x=1',
         'status/x',
+        'events/1',
+        'events?from=-1',
+        'events?from=1e3',
         `tasks/${taskId}?x`,
       ]) {
         await assert.rejects(read(path), { code: -32602 }, path);

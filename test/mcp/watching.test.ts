@@ -1,7 +1,7 @@
 /** Resources that are watched for subscriptions: each once, and no longer than it is wanted. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Watching } from '../../src/dialects/mcp/watching.ts';
+import { listed, Watching, type Watched } from '../../src/dialects/mcp/watching.ts';
 
 const status = 'skein://swarm_1/status';
 const task = 'skein://swarm_1/tasks/task_1';
@@ -9,7 +9,7 @@ const task = 'skein://swarm_1/tasks/task_1';
 /** What is watched at the moment, and who would hear of it. */
 function watching(most = 10) {
   const watched = new Map<string, () => void>();
-  const told: string[] = [];
+  const told: Watched[] = [];
   const subscriptions = new Watching(
     (swarmId, taskId, onChange) => {
       if (swarmId === 'swarm_none') return { refused: 'swarm_not_found', message: 'there is none' };
@@ -18,8 +18,13 @@ function watching(most = 10) {
       watched.set(name, onChange);
       return () => assert.ok(watched.delete(name));
     },
+    (onChange) => {
+      assert.ok(!watched.has('the list'), 'the list is watched twice');
+      watched.set('the list', onChange);
+      return () => assert.ok(watched.delete('the list'));
+    },
     most,
-    (uri) => told.push(uri),
+    (what) => told.push(what),
   );
   return { watched, told, subscriptions };
 }
@@ -35,6 +40,18 @@ test('what several subscriptions have is watched once, until the last of them en
   assert.deepEqual([...watched.keys()], ['swarm_1 task_1']);
   subscriptions.close(1);
   subscriptions.close('1');
+  assert.equal(watched.size, 0);
+});
+
+test('the list is watched as what is in it', () => {
+  const { watched, told, subscriptions } = watching(2);
+  assert.equal(subscriptions.open(listed, [listed]), null);
+  assert.equal(subscriptions.open(1, [status, listed]), null);
+  assert.deepEqual(subscriptions.subscriptions, [listed, 1]);
+  subscriptions.close(listed);
+  watched.get('the list')!();
+  assert.deepEqual(told, [listed]);
+  subscriptions.close(1);
   assert.equal(watched.size, 0);
 });
 

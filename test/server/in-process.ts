@@ -25,6 +25,7 @@ export async function listenInProcess(
     batchMax: all.batchMax,
     batchReplyMax: all.lineBytesMax,
     subscriptionsMax: all.subscriptionsMax,
+    waitSecondsMax: () => 45,
   });
   const server = await listenTcp({ host: '127.0.0.1', port: 0, dispatcher, limits: all, log, now, onLost: () => {} });
   // Not waited for: it ends with the connections of the test, which are closed after it.

@@ -9,6 +9,8 @@
 import {
   isJSONRPCRequest,
   ProtocolErrorCode,
+  SERVER_INFO_META_KEY,
+  SUBSCRIPTION_ID_META_KEY,
   type JSONRPCMessage,
   type JSONRPCRequest,
   type RequestId,
@@ -23,7 +25,8 @@ import {
   type Request,
 } from '../../wire/jsonrpc.ts';
 import type { Delivery, TurnedDown } from '../dialect.ts';
-import type { Watching } from './watching.ts';
+import { serverInfo } from './server.ts';
+import { listed, type Watched, type Watching } from './watching.ts';
 
 /** A request that the library has not answered yet. */
 interface Pending {
@@ -85,11 +88,12 @@ export class Channel implements Transport {
   /** What it is told carries its id, and its answer is what ends it. */
   #listen(message: JSONRPCRequest, rawId: RawId, hasOwnId: boolean): Delivery {
     const { notifications } = (message.params ?? {}) as {
-      readonly notifications?: { resourceSubscriptions?: unknown };
+      readonly notifications?: { resourceSubscriptions?: unknown; resourcesListChanged?: unknown };
     };
     const uris = notifications?.resourceSubscriptions;
-    const strings = Array.isArray(uris) ? uris.filter((uri) => typeof uri === 'string') : [];
-    const problem = hasOwnId ? this.#watching.open(message.id, strings) : idOfListen;
+    const wanted: Watched[] = Array.isArray(uris) ? uris.filter((uri) => typeof uri === 'string') : [];
+    if (notifications?.resourcesListChanged === true) wanted.push(listed);
+    const problem = hasOwnId ? this.#watching.open(message.id, wanted) : idOfListen;
     if (problem === null) {
       this.onmessage?.(message);
       return silence;
@@ -112,6 +116,16 @@ export class Channel implements Transport {
     );
     this.#watching.close(id as RequestId);
     if (pending !== undefined) this.#drop(id as RequestId, pending);
+  }
+
+  /** Ends what was opened with subscriptions/listen by answering it. */
+  endListening(): void {
+    for (const id of this.#watching.subscriptions as readonly RequestId[]) {
+      this.#watching.close(id);
+      const meta = { [SUBSCRIPTION_ID_META_KEY]: id, [SERVER_INFO_META_KEY]: serverInfo };
+      this.#write(JSON.stringify({ jsonrpc: '2.0', id, result: { resultType: 'complete', _meta: meta } }));
+      this.onmessage?.(toMessage({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } }));
+    }
   }
 
   /** The connection is gone. */
@@ -159,7 +173,7 @@ export class Channel implements Transport {
     const line =
       'error' in message
         ? encodeError(rawId, message.error)
-        : encodeResult(rawId, JSON.stringify((message as { result: object }).result));
+        : encodeResult(rawId, JSON.stringify(resultIn(message as { result: object })));
     resolve({ line, undelivered });
   }
 
@@ -170,6 +184,17 @@ export class Channel implements Transport {
   setProtocolVersion(revision: string): void {
     this.#revision = revision;
   }
+}
+
+/** The library wants `content` in whatever a tool is answered with, and a handle has none. */
+function resultIn({
+  result,
+}: {
+  readonly result: { readonly resultType?: unknown; readonly content?: unknown };
+}): object {
+  if (result.resultType !== 'task') return result;
+  const { content: _, ...handle } = result;
+  return handle;
 }
 
 /** The wire has checked that it is a message; whether MCP knows it is the library's to say. */

@@ -11,20 +11,25 @@ import { encodeError, type ErrorObject, type Notification, type Request } from '
 import type { Delivery } from '../dialect.ts';
 import { Channel } from './channel.ts';
 import { revisionOf, type Era } from './era.ts';
+import type { WaitSecondsMax } from './patience.ts';
 import { mcpServer, type CallTool } from './server.ts';
-import { Watching, type Watch } from './watching.ts';
+import type { ReadEvents } from './resources.ts';
+import { listed, Watching, type Watch, type WatchList } from './watching.ts';
 
 const modernRevisions = ['2026-07-28'];
 
 export interface McpOptions {
   readonly profile: ProfileName;
   readonly subscriptionsMax: number;
+  readonly waitSecondsMax: WaitSecondsMax;
 }
 
 /** The connection, as far as MCP needs it. */
 export interface McpHost {
   readonly callTool: CallTool;
   readonly watch: Watch;
+  readonly watchList: WatchList;
+  readonly readEvents: ReadEvents;
   send(line: string): void;
   /** What the library has to say about its client or itself, and no client is told. */
   onError(error: Error): void;
@@ -55,6 +60,11 @@ export class McpConnection {
     this.#channel(era).notification(message);
   }
 
+  /** The server goes: whoever listens is told that nothing more comes. */
+  endSubscriptions(): void {
+    this.#channels.get('modern')?.endListening();
+  }
+
   close(): void {
     for (const channel of this.#channels.values()) channel.closed();
   }
@@ -62,16 +72,17 @@ export class McpConnection {
   #channel(era: Era): Channel {
     const present = this.#channels.get(era);
     if (present !== undefined) return present;
-    const { callTool, watch, send, onError } = this.#host;
-    const { profile, subscriptionsMax } = this.#options;
+    const { callTool, watch, watchList, readEvents, send, onError } = this.#host;
+    const { profile, subscriptionsMax, waitSecondsMax } = this.#options;
     let server: Server | null = null;
-    const watching = new Watching(watch, subscriptionsMax, (uri) => {
-      server?.sendResourceUpdated({ uri }).catch(onError);
+    const watching = new Watching(watch, watchList, subscriptionsMax, (what) => {
+      const told = what === listed ? server?.sendResourceListChanged() : server?.sendResourceUpdated({ uri: what });
+      told?.catch(onError);
     });
     const channel = new Channel(send, watching);
     this.#channels.set(era, channel);
     this.#spoken.add(era);
-    serveStdio(() => (server = mcpServer(channel, watching, profile, callTool)), {
+    serveStdio(() => (server = mcpServer(channel, watching, { era, profile, waitSecondsMax, callTool, readEvents })), {
       transport: channel,
       onerror: onError,
       maxSubscriptions: subscriptionsMax,

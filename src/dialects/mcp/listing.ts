@@ -3,9 +3,12 @@
  */
 import type { Prompt, Tool } from '@modelcontextprotocol/server';
 import { profiles, prompts, tools, type ProfileName, type PromptSpec, type ToolSpec } from '../../spec.ts';
+import { handing } from './tasks.ts';
 
 export interface Listing {
   readonly tools: Tool[];
+  /** For clients that get handles: what such a call ends with is what task_wait shows. */
+  readonly handingTools: Tool[];
   readonly prompts: Prompt[];
   readonly instructions: string;
   /** Of the tools. */
@@ -28,8 +31,10 @@ function list(profile: ProfileName): Listing {
   const { tools: toolNames, prompts: promptNames } = profiles[profile];
   const names = new Set(toolNames ?? tools.keys());
   const shown = promptNames.map((name) => prompts.get(name)!);
+  const entries = [...names].map((name) => toolEntry(tools.get(name)!));
   return {
-    tools: [...names].map((name) => toolEntry(tools.get(name)!)),
+    tools: entries,
+    handingTools: entries.map((entry) => (handing.has(entry.name) ? handingEntry(entry) : entry)),
     prompts: shown.map(promptEntry),
     instructions: shown.map(({ text }) => text).join('\n\n'),
     names,
@@ -45,6 +50,11 @@ function toolEntry({ name, title, description, annotations, input, output, textO
     ...(textOnly !== true && { outputSchema: output as NonNullable<Tool['outputSchema']> }),
     annotations: { title, ...annotations },
   };
+}
+
+function handingEntry(entry: Tool): Tool {
+  const anyOf = [entry.outputSchema!, tools.get('task_wait')!.output];
+  return { ...entry, outputSchema: { type: 'object', anyOf } };
 }
 
 function promptEntry({ name, title, description, arguments: parameters }: PromptSpec): Prompt {

@@ -1,6 +1,6 @@
 /**
  * What MCP clients may look at as resources: a swarm, a task, a value of the memory bank, each as the JSON of the tool
- * that shows it. Reading is calling that tool, so nothing is there twice.
+ * that shows it, and a swarm's events. Reading is calling that tool, so nothing is there twice.
  */
 import {
   ProtocolError,
@@ -12,7 +12,6 @@ import {
 } from '@modelcontextprotocol/server';
 import { errors } from '../../spec.ts';
 import type { TurnedDown } from '../dialect.ts';
-import type { CallTool } from './server.ts';
 
 const mimeType = 'application/json';
 
@@ -22,6 +21,14 @@ export const templates: ResourceTemplateType[] = [
     name: 'swarm',
     title: 'A swarm',
     description: 'Its settings, its agents, and how many tasks it has: as swarm_status.',
+    mimeType,
+  },
+  {
+    uriTemplate: 'skein://{swarmId}/events{?from}',
+    name: 'event_log',
+    title: "A swarm's events",
+    description:
+      'The newest 64 of them, or the first 64 after version `from`; `version` is that of the newest there is.',
     mimeType,
   },
   {
@@ -40,16 +47,17 @@ export const templates: ResourceTemplateType[] = [
   },
 ];
 
-/** Who reads: nobody waits for what is looked at. */
-type Reader = (tool: string, args: object) => Promise<object | TurnedDown>;
+/** A page of a swarm's events; `from` null: of the newest. */
+export type ReadEvents = (swarmId: string, from: number | null) => Promise<object | TurnedDown>;
 
-export function reader(callTool: CallTool, signal: AbortSignal): Reader {
-  return async (tool, args) => (await callTool(tool, args, { signal, onWait: null })).answer;
+export interface Reader {
+  readonly call: (tool: string, args: object) => Promise<object | TurnedDown>;
+  readonly events: ReadEvents;
 }
 
 /** The live swarms; what is in them is found by its template. */
 export async function listResources(read: Reader): Promise<Resource[]> {
-  const answer = await read('swarm_list', {});
+  const answer = await read.call('swarm_list', {});
   if ('refused' in answer) throw refusal('skein://', answer as TurnedDown);
   const { swarms } = answer as { swarms: { swarmId: string; name?: string | null }[] };
   return swarms.map(({ swarmId, name = null }) => ({
@@ -61,12 +69,13 @@ export async function listResources(read: Reader): Promise<Resource[]> {
 
 /** @throws ProtocolError when there is no such thing. */
 export async function readResource(uri: string, read: Reader): Promise<ReadResourceResult> {
-  const asked = toolCallFor(uri);
+  const asked = readingOf(uri);
   if (asked === null) {
     const known = templates.map(({ uriTemplate }) => uriTemplate).join(', ');
     throw new ResourceNotFoundError(uri, `there is no such resource: known are ${known}`);
   }
-  const answer = await read(asked.tool, asked.args);
+  const { tool, args } = asked;
+  const answer = await (tool === null ? read.events(args.swarmId, args.from) : read.call(tool, args));
   if ('refused' in answer) throw refusal(uri, answer as TurnedDown);
   if ('found' in answer && answer.found === false)
     throw new ResourceNotFoundError(uri, 'there is no value under this key');
@@ -79,16 +88,24 @@ export function refusal(uri: string, { refused, message }: TurnedDown): Protocol
   return new ProtocolError(ProtocolErrorCode.InternalError, message, { reason: refused, definite, temporary });
 }
 
-interface ToolCall {
-  readonly tool: 'swarm_status' | 'task_status' | 'memory_retrieve';
-  readonly args: { readonly swarmId: string; readonly taskId?: string };
-}
+/** What is read for a URI: what a tool shows, or (null) the events, which none does. */
+type Reading =
+  | {
+      readonly tool: 'swarm_status' | 'task_status' | 'memory_retrieve';
+      readonly args: { readonly swarmId: string; readonly taskId?: string };
+    }
+  | {
+      readonly tool: null;
+      readonly args: { readonly swarmId: string; readonly taskId?: never; readonly from: number | null };
+    };
 
 /** null: no template fits. */
-export function toolCallFor(uri: string): ToolCall | null {
+export function readingOf(uri: string): Reading | null {
   const [, swarmId, rest] = /^skein:\/\/([^/?#]+)\/([^#]+)$/.exec(uri) ?? [];
   if (swarmId === undefined || rest === undefined) return null;
   if (rest === 'status') return { tool: 'swarm_status', args: { swarmId } };
+  const [, ofEvents, from] = /^(events)(?:\?from=(\d{1,15}))?$/.exec(rest) ?? [];
+  if (ofEvents !== undefined) return { tool: null, args: { swarmId, from: from === undefined ? null : Number(from) } };
   const [, kind, name, query] = /^(tasks|memory)\/([^/?]+)(?:\?(.*))?$/.exec(rest) ?? [];
   const decoded = name === undefined ? null : decode(name);
   if (decoded === null) return null;

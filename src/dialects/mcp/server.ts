@@ -5,6 +5,7 @@
  * what to do next. Protocol errors are left for what a model cannot mend: a tool that there is not, a bug of ours.
  */
 import {
+  CLIENT_INFO_META_KEY,
   ProtocolError,
   ProtocolErrorCode,
   Server,
@@ -16,10 +17,13 @@ import {
 import { errors, nearestOf, prompts, tools, version, type ProfileName } from '../../spec.ts';
 import type { TurnedDown } from '../dialect.ts';
 import type { Channel } from './channel.ts';
+import type { Era } from './era.ts';
 import { listingOf, promptText, type Listing } from './listing.ts';
+import type { ClientInfo, WaitSecondsMax } from './patience.ts';
 import { tellWhileWaiting } from './progress.ts';
-import { listResources, reader, readResource, refusal, templates } from './resources.ts';
-import type { Watching } from './watching.ts';
+import { listResources, readResource, refusal, templates, type ReadEvents } from './resources.ts';
+import { declaresTasks, handing, handleOf, serveTasks, tasksExtension } from './tasks.ts';
+import { listed, type Watching } from './watching.ts';
 
 /** How tools are called, whatever the dialect. */
 export type CallTool = (
@@ -30,8 +34,12 @@ export type CallTool = (
     readonly signal: AbortSignal;
     /** Called when the call begins to wait for something to happen. */
     readonly onWait: ((seconds: number) => void) | null;
+    /** The longest that the caller survives. */
+    readonly waitSecondsMax: number;
   },
 ) => Promise<{ readonly answer: object | TurnedDown; readonly undelivered: (() => void) | null }>;
+
+export const serverInfo = { name: 'skein', title: 'skein', version };
 
 /** Newest first: what is offered to a client that asks for another one. */
 export const legacyRevisions = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'];
@@ -39,31 +47,61 @@ export const legacyRevisions = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-
 /** What is listed does not change while the server runs. */
 const unchanging = { ttlMs: 300_000, cacheScope: 'public' } as const;
 
-export function mcpServer(channel: Channel, watching: Watching, profile: ProfileName, callTool: CallTool): Server {
+export interface ServerOptions {
+  readonly era: Era;
+  readonly profile: ProfileName;
+  readonly waitSecondsMax: WaitSecondsMax;
+  readonly callTool: CallTool;
+  readonly readEvents: ReadEvents;
+}
+
+export function mcpServer(
+  channel: Channel,
+  watching: Watching,
+  { era, profile, waitSecondsMax, callTool, readEvents }: ServerOptions,
+): Server {
   const listing = listingOf(profile);
-  const server = new Server(
-    { name: 'skein', title: 'skein', version },
-    {
-      capabilities: { tools: {}, prompts: {}, resources: { subscribe: true } },
-      instructions: listing.instructions,
-      supportedProtocolVersions: legacyRevisions,
-      cacheHints: {
-        'tools/list': unchanging,
-        'prompts/list': unchanging,
-        'resources/templates/list': unchanging,
-        'server/discover': unchanging,
-      },
+  const server = new Server(serverInfo, {
+    capabilities: {
+      tools: { listChanged: false },
+      prompts: { listChanged: false },
+      resources: { subscribe: true, listChanged: true },
+      ...(era === 'modern' && { extensions: { [tasksExtension]: {} } }),
     },
+    instructions: listing.instructions,
+    supportedProtocolVersions: legacyRevisions,
+    cacheHints: {
+      'tools/list': unchanging,
+      'prompts/list': unchanging,
+      'resources/templates/list': unchanging,
+      'server/discover': unchanging,
+    },
+  });
+  /** How a request calls tools, none of which waits. */
+  const callFor =
+    ({ signal }: ServerContext['mcpReq']) =>
+    async (name: string, args: object): Promise<object | TurnedDown> =>
+      (await callTool(name, args, { signal, onWait: null, waitSecondsMax: 0 })).answer;
+  server.setRequestHandler('tools/list', (_, { mcpReq }) =>
+    era === 'modern' && declaresTasks(mcpReq)
+      ? { tools: listing.handingTools, cacheScope: 'private' }
+      : { tools: toolsFor(listing, channel.revision) },
   );
-  server.setRequestHandler('tools/list', () => ({ tools: toolsFor(listing, channel.revision) }));
   server.setRequestHandler('tools/call', async ({ params }, { mcpReq }) => {
     const { name, arguments: args = {} } = params;
     if (!listing.names.has(name)) throw unknownTool(name, listing, profile);
+    const isHanded = era === 'modern' && handing.has(name) && declaresTasks(mcpReq);
     const progress = progressOf(mcpReq);
     try {
-      const { answer, undelivered } = await callTool(name, args, { signal: mcpReq.signal, onWait: progress.begin });
+      const { answer, undelivered } = await callTool(name, args, {
+        signal: mcpReq.signal,
+        onWait: progress.begin,
+        waitSecondsMax: isHanded ? 0 : waitSecondsMax(clientOf(server, mcpReq)),
+      });
       channel.owes(mcpReq.id, undelivered);
       if ('refused' in answer) return turnedDown(answer as TurnedDown);
+      const handle = isHanded ? await handleOf(answer as { taskId: string; ended?: boolean }, callFor(mcpReq)) : null;
+      if (handle !== null) return handle;
       try {
         return succeeded(name, answer, channel.revision);
       } catch (error) {
@@ -75,17 +113,18 @@ export function mcpServer(channel: Channel, watching: Watching, profile: Profile
       progress.end();
     }
   });
+  if (era === 'modern') serveTasks(server, callFor, (fields) => succeeded('task_wait', fields, null));
   server.fallbackRequestHandler = async ({ method }) => {
     throw new ProtocolError(ProtocolErrorCode.MethodNotFound, `there is no method ${quoted(method)} in MCP`);
   };
   server.setRequestHandler('prompts/list', () => ({ prompts: listing.prompts }));
   server.setRequestHandler('prompts/get', ({ params }) => promptOf(listing, params.name, params.arguments ?? {}));
   server.setRequestHandler('resources/list', async (_, { mcpReq }) => ({
-    resources: await listResources(reader(callTool, mcpReq.signal)),
+    resources: await listResources({ call: callFor(mcpReq), events: readEvents }),
   }));
   server.setRequestHandler('resources/templates/list', () => ({ resourceTemplates: templates }));
   server.setRequestHandler('resources/read', ({ params }, { mcpReq }) =>
-    readResource(params.uri, reader(callTool, mcpReq.signal)),
+    readResource(params.uri, { call: callFor(mcpReq), events: readEvents }),
   );
   server.setRequestHandler('resources/subscribe', ({ params: { uri } }) => {
     const problem = watching.open(uri, [uri]);
@@ -96,6 +135,8 @@ export function mcpServer(channel: Channel, watching: Watching, profile: Profile
     watching.close(params.uri);
     return {};
   });
+  // The legacy era has no way to ask for it.
+  server.oninitialized = () => void watching.open(listed, [listed]);
   return server;
 }
 
@@ -148,6 +189,12 @@ function promptOf(
 
 function invalidParams(message: string): ProtocolError {
   return new ProtocolError(ProtocolErrorCode.InvalidParams, message);
+}
+
+/** Modern requests say it themselves; in the legacy era `initialize` has. */
+function clientOf(server: Server, { envelope }: ServerContext['mcpReq']): ClientInfo | undefined {
+  const said = envelope as { readonly [CLIENT_INFO_META_KEY]?: ClientInfo } | undefined;
+  return said?.[CLIENT_INFO_META_KEY] ?? server.getClientVersion();
 }
 
 /** A client's own words, short enough to be repeated to it. */
