@@ -23,10 +23,10 @@ export async function execute(type: CommandType, job: Job, signal: AbortSignal, 
     stdin.end(stdinText(type.stdin, job));
   });
   const bad = failure ?? badExit(program, details);
-  if (bad !== null) return failed(bad, details, startedAt);
+  if (bad !== null) return failed(bad, details, null, startedAt);
   const parsed = parseOutput(output.bytes(), type.parse);
   if (!parsed.ok) {
-    return failed({ reason: parsed.reason, message: `${program} ${parsed.message}` }, details, startedAt);
+    return failed({ reason: parsed.reason, message: `${program} ${parsed.message}` }, details, null, startedAt);
   }
-  return succeeded(parsed.result, startedAt);
+  return succeeded(parsed.result, null, startedAt);
 }

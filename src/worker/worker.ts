@@ -190,7 +190,7 @@ async function answer(
   stopped: AbortSignal,
 ): Promise<{ readonly pending: Pending } | null> {
   const { assignmentId, leaseToken } = assignment;
-  const used = outcome.usage === undefined ? {} : { usage: outcome.usage };
+  const used = outcome.usage === null ? {} : { usage: outcome.usage };
   if (outcome.ok) {
     try {
       return await session.complete({ assignmentId, leaseToken, result: outcome.result, ...used });

@@ -38,21 +38,18 @@ export async function runAcp(type: AcpType, job: Job, signal: AbortSignal, optio
     return turn.cancel;
   });
 
-  const usage = run.turn?.usage();
+  const usage = run.turn?.usage() ?? null;
   const { result } = run;
-  const outcome = (): Outcome => {
-    const fail = (reason: FailureReason, message: string): Outcome => {
-      return failed({ reason, message: `${program} ${message}` }, details, startedAt);
-    };
-    if (failure !== null) return failed(failure, details, startedAt);
-    if (result === undefined) {
-      const bad = badExit(program, details);
-      if (bad !== null) return failed(bad, details, startedAt);
-      return fail('exit_code', `exited with code 0 before its turn had ended${lastLine(details)}`);
-    }
-    if (!result.ok) return fail(result.reason, result.message);
-    const parsed = parseOutput(Buffer.from(result.text), 'text');
-    return parsed.ok ? succeeded(parsed.result, startedAt) : fail(parsed.reason, parsed.message);
+  const fail = (reason: FailureReason, message: string): Outcome => {
+    return failed({ reason, message: `${program} ${message}` }, details, usage, startedAt);
   };
-  return { ...outcome(), ...(usage !== undefined && { usage }) };
+  if (failure !== null) return failed(failure, details, usage, startedAt);
+  if (result === undefined) {
+    const bad = badExit(program, details);
+    if (bad !== null) return failed(bad, details, usage, startedAt);
+    return fail('exit_code', `exited with code 0 before its turn had ended${lastLine(details)}`);
+  }
+  if (!result.ok) return fail(result.reason, result.message);
+  const parsed = parseOutput(Buffer.from(result.text), 'text');
+  return parsed.ok ? succeeded(parsed.result, usage, startedAt) : fail(parsed.reason, parsed.message);
 }

@@ -121,7 +121,7 @@ describe('a turn that ends well', () => {
   });
 
   test('an agent that tells nothing of its usage has none', async () => {
-    assert.equal((await run(agent('echo'))).usage, undefined);
+    assert.equal((await run(agent('echo'))).usage, null);
   });
 
   test('messages are told apart by their ids; what is said in another session is not heard', async () => {
