@@ -1,6 +1,7 @@
 /**
  * How a run went, as the worker tells it.
  */
+import type { Usage } from '../templates/index.ts';
 import type { Json } from './job.ts';
 
 export type FailureReason =
@@ -50,13 +51,6 @@ export interface RunDetails {
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
-}
-
-/** As the program reported it; null is unknown. */
-export interface Usage {
-  readonly inputTokens: number | null;
-  readonly outputTokens: number | null;
-  readonly costUsd: number | null;
 }
 
 export interface Failure {

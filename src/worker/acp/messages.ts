@@ -6,7 +6,7 @@
  * that need nothing but an environment variable.
  */
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import type { Usage } from '../outcome.ts';
+import type { Usage } from '../../templates/index.ts';
 
 export interface LoginMethod {
   readonly id: string;

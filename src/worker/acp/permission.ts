@@ -5,6 +5,7 @@
  */
 import type { RequestPermissionOutcome, RequestPermissionResponse } from '@agentclientprotocol/sdk';
 import type { AcpType } from '../../agent-types.ts';
+import { serverName } from '../../templates/index.ts';
 import type { Params } from '../../wire/jsonrpc.ts';
 import type { Ask, Decision } from '../approval.ts';
 import { isPermissionRequest, type PermissionOption, type PermissionRequest } from './messages.ts';
@@ -23,13 +24,21 @@ export interface Permission {
   denial(): string | null;
 }
 
-/** The time of the run stands still, by `pause`, while a person is asked. */
-export function permission(policy: AcpType['permissions'], ask: Ask, pause: () => () => void): Permission {
+export interface PermissionOptions {
+  readonly policy: AcpType['permissions'];
+  /** Whether the agent was given skein's own MCP server. */
+  readonly hasOwnTools: boolean;
+  readonly ask: Ask;
+  /** The time of the run stands still until the function that this gives is called. */
+  readonly pause: () => () => void;
+}
+
+export function permission({ policy, hasOwnTools, ask, pause }: PermissionOptions): Permission {
   const denied = new Set<string>();
   const givenUp = new AbortController();
 
   const decide = async (tool: string, input: PermissionRequest['toolCall']): Promise<Decision> => {
-    if (policy === 'allow' || isOwnTool(input)) return { allow: true };
+    if (policy === 'allow' || (hasOwnTools && isOwnTool(input))) return { allow: true };
     if (policy === 'deny') return { allow: false, message: 'permissions: deny' };
     const resume = pause();
     try {
@@ -79,13 +88,13 @@ function result(outcome: RequestPermissionOutcome): Answer {
   return { result: { outcome } satisfies RequestPermissionResponse };
 }
 
-/** How Claude Code and Gemini CLI call a tool of an MCP server by the name of ours. */
-const ownTools = [/^mcp__skein__[a-z_]+$/, /^[a-z_]+ \(skein MCP Server\)$/];
+/** How Claude Code and Gemini CLI call a tool of our server. */
+const ownTools = [new RegExp(`^mcp__${serverName}__[a-z_]+$`), new RegExp(`^[a-z_]+ \\(${serverName} MCP Server\\)$`)];
 
 function isOwnTool({ title, kind, rawInput }: PermissionRequest['toolCall']): boolean {
   // A title may be what a model says, a command for instance; but what is run, read or written is of another kind.
   if (kind === 'other') return ownTools.some((name) => name.test(title ?? ''));
   // codex-acp says it in what it adds itself.
   const { server_name: server } = (rawInput ?? {}) as { readonly server_name?: unknown };
-  return title === 'Approve MCP tool call' && kind === undefined && server === 'skein';
+  return title === 'Approve MCP tool call' && (kind ?? null) === null && server === serverName;
 }

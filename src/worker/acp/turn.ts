@@ -12,9 +12,10 @@ import type {
   PromptRequest,
 } from '@agentclientprotocol/sdk';
 import type { AcpType } from '../../agent-types.ts';
+import type { Usage } from '../../templates/index.ts';
 import type { ErrorObject, Response } from '../../wire/jsonrpc.ts';
 import type { Ask } from '../approval.ts';
-import type { Failure, FailureReason, Usage } from '../outcome.ts';
+import type { Failure, FailureReason } from '../outcome.ts';
 import { settlesWithin, type Running } from '../program.ts';
 import { hasLoginMethods, isHello, isSession, isTurnEnd, usageOf, type LoginMethod } from './messages.ts';
 import { openPeer } from './peer.ts';
@@ -41,6 +42,8 @@ const stopReasons: Readonly<Record<string, { readonly reason: FailureReason; rea
 
 export interface TurnOptions {
   readonly type: Pick<AcpType, 'cwd' | 'maxOutputBytes' | 'permissions'>;
+  /** The program's. */
+  readonly env: NodeJS.ProcessEnv;
   readonly prompt: string;
   readonly mcpServers: readonly McpServerStdio[];
   readonly ask: Ask;
@@ -61,10 +64,10 @@ export interface Turn {
 }
 
 export function takeTurn(
-  { type, prompt, mcpServers, ask, onProgress }: TurnOptions,
-  { stdin, stdout, env, stop, pause }: Omit<Running, 'release'>,
+  { type, env, prompt, mcpServers, ask, onProgress }: TurnOptions,
+  { stdin, stdout, stop, pause }: Omit<Running, 'release'>,
 ): Turn {
-  const asking = permission(type.permissions, ask, pause);
+  const asking = permission({ policy: type.permissions, hasOwnTools: mcpServers.length > 0, ask, pause });
   let sessionId: string | undefined;
   let telling: Telling | undefined;
   let answer: unknown;
@@ -158,7 +161,7 @@ function resultOf(stopReason: string, text: string | null, denial: string | null
 }
 
 /** One for which everything that it needs is there. */
-function loginByVariable(logins: readonly LoginMethod[], env: Running['env']): LoginMethod | undefined {
+function loginByVariable(logins: readonly LoginMethod[], env: NodeJS.ProcessEnv): LoginMethod | undefined {
   return logins.find(({ type, vars }) => type === 'env_var' && vars?.every(({ name }) => env[name] !== undefined));
 }
 
