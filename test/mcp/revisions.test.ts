@@ -1,6 +1,7 @@
 /** The official MCP clients against a real server, in each revision: all that they can ask of it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { tasksExtension } from '../../src/dialects/mcp/tasks.ts';
 import { errors, tools, validate, version } from '../../src/spec.ts';
 import { connectRaw, startServer } from '../server-process.ts';
 import { call, legacyRevisions, modernMeta, ways } from './clients.ts';
@@ -19,6 +20,7 @@ test('MCP clients of every revision', async (t) => {
         tools: { listChanged: false },
         prompts: { listChanged: false },
         resources: { subscribe: true, listChanged: true },
+        ...(isModern(revision) && { extensions: { [tasksExtension]: {} } }),
       });
       const instructions = client.getInstructions()!;
       assert.match(instructions, /task_next/);
