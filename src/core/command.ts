@@ -130,7 +130,12 @@ export type CommandBody =
       readonly parent?: string;
     }
   | { readonly type: 'swarm_leave'; readonly actor: Actor; readonly reason: string | null }
-  | { readonly type: 'task_next'; readonly actor: Actor }
+  | {
+      readonly type: 'task_next';
+      readonly actor: Actor;
+      /** An agent that has held no work for so long is told to end, when there is none for it now either. */
+      readonly idleExitMs?: number;
+    }
   | {
       readonly type: 'task_update';
       readonly actor: Actor;
