@@ -17,6 +17,7 @@ async function taskClient(t: TestContext, server: ServerProcess) {
   const connection = await connectRaw(t, server.port);
   const request = (method: string, params: object) => connection.request(method, { ...params, ...declaring });
   return {
+    connection,
     request,
     call: async (name: string, args: object) => (await request('tools/call', { name, arguments: args })).result,
     get: async (taskId: string) => (await request('tasks/get', { taskId })).result,
@@ -100,6 +101,12 @@ test('handles', async (t) => {
     assert.deepEqual(shown, { ...handle, resultType: 'complete', _meta: shown._meta });
     const waited = await client.call('task_wait', { taskId, waitSeconds: 600 });
     assert.deepEqual([waited.resultType, waited.taskId, waited.status], ['task', taskId, 'working']);
+    // It does not wait, so there is no progress to tell.
+    const { connection } = client;
+    const wait = { name: 'task_wait', arguments: { taskId, waitSeconds: 600 } };
+    const params = { ...wait, _meta: { ...declaring._meta, progressToken: 'p' } };
+    connection.send({ jsonrpc: '2.0', id: 'wait', method: 'tools/call', params });
+    assert.equal((await connection.message()).id, 'wait');
     assert.equal((await worker.call('task_status', { taskId })).createdAt, createdAt);
     await work(worker, swarmId, 'hello');
     const { status, result, resultType, lastUpdatedAt } = await client.get(taskId);
