@@ -1673,6 +1673,10 @@ export interface TaskNextArguments {
    * How long to wait, at most, for something to answer with: 30 when absent; 0 answers at once.
    */
   waitSeconds?: number;
+  /**
+   * Seconds without work after which the agent is to end: an answer without an assignment then says so by `pending.drain`, and the agent is stopped. Counted from the end of its last claim, or from when it joined first; a lost connection or a restart of the server does not begin it anew. Never when absent.
+   */
+  idleExitAfter?: number;
   requestId?: RequestId;
 }
 export interface TaskNextResult {

@@ -15,7 +15,7 @@ import { roleOf, type Agent, type Assignment, type Claim, type Phase, type State
 import { winningResult } from './vote.ts';
 import { weightIn } from './weight.ts';
 
-export const taskNext: Rule<'task_next'> = (state, { actor }, world) => {
+export const taskNext: Rule<'task_next'> = (state, { actor, idleExitMs = Infinity }, world) => {
   const agent = workingAgent(state, actor);
   if (isRefusal(agent)) return agent;
   const events: Event[] = [];
@@ -27,6 +27,14 @@ export const taskNext: Rule<'task_next'> = (state, { actor }, world) => {
     });
     // It is told at once: there will be nothing to wait for.
     if (agent.draining !== null) return { reply };
+    if (world.now - agent.idleSince >= idleExitMs && heldBy(state, agent).length === 0) {
+      const reason = `no work for ${idleExitMs / 1000} s`;
+      return {
+        events: [happened(world, { type: 'agent_draining', agentId: agent.id, reason })],
+        effects: [{ kind: 'wake', key: `work:${agent.id}`, all: true }],
+        reply,
+      };
+    }
     if (!agent.attentive) events.push(happened(world, { type: 'agent_attentive', agentId: agent.id, attentive: true }));
     return {
       events,

@@ -150,7 +150,12 @@ export type CommandBody =
   /** A connection wants to be the claim's companion. */
   | { readonly type: 'swarm_accompany'; readonly assignmentId: string; readonly leaseToken: string }
   | { readonly type: 'swarm_leave'; readonly actor: Actor; readonly reason: string | null }
-  | { readonly type: 'task_next'; readonly actor: Actor }
+  | {
+      readonly type: 'task_next';
+      readonly actor: Actor;
+      /** An agent that has held no work for so long is told to end, when there is none for it now either. */
+      readonly idleExitMs?: number;
+    }
   | {
       readonly type: 'task_update';
       readonly actor: Actor;

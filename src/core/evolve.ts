@@ -133,6 +133,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       restarts: 0,
       attentive: true,
       draining: null,
+      idleSince: event.at,
       spawnedAt: event.at,
       spawnMs: null,
       record: { successes: 0, failures: 0, recent: [], averageMs: null, kinds: [] },
@@ -155,6 +156,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
   agent_joined(state, event) {
     const agent = agentOf(state, event.agentId);
     if (agent.life.status === 'spawning') {
+      agent.idleSince = event.at;
       agent.spawnMs = event.at - agent.life.since;
       const metrics = typeMetrics(state, agent.type);
       metrics.spawns += 1;
@@ -252,7 +254,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
   },
 
   assignment_offered(state, event) {
-    setWork(state, event.assignmentId, { status: 'offered', agentId: event.agentId, until: event.until });
+    setWork(state, event.assignmentId, { status: 'offered', agentId: event.agentId, until: event.until }, event.at);
   },
 
   task_planned(state, event) {
@@ -294,13 +296,13 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
   },
 
   offer_withdrawn(state, event) {
-    setWork(state, event.assignmentId, queued);
+    setWork(state, event.assignmentId, queued, event.at);
   },
 
   assignment_ready(state, event) {
     const { task, phase, assignment } = assignmentOf(state, event.assignmentId);
     assignment.readyAt = event.at;
-    changeWork(state, task, phase, assignment, queued);
+    changeWork(state, task, phase, assignment, queued, event.at);
   },
 
   assignment_claimed(state, event) {
@@ -311,15 +313,22 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     if (task.status === 'orchestrating') task.status = 'running';
     if (event.weight !== undefined) assignment.weight = event.weight;
     else delete assignment.weight;
-    changeWork(state, task, phase, assignment, {
-      status: 'claimed',
-      agentId: event.agentId,
-      leaseToken: event.leaseToken,
-      claimedAt: event.at,
-      leaseUntil: event.leaseUntil,
-      timeoutAt: event.timeoutAt,
-      progress: null,
-    });
+    changeWork(
+      state,
+      task,
+      phase,
+      assignment,
+      {
+        status: 'claimed',
+        agentId: event.agentId,
+        leaseToken: event.leaseToken,
+        claimedAt: event.at,
+        leaseUntil: event.leaseUntil,
+        timeoutAt: event.timeoutAt,
+        progress: null,
+      },
+      event.at,
+    );
   },
 
   leases_renewed(state, event) {
@@ -348,6 +357,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       phase,
       assignment,
       event.retryAt === null ? queued : { status: 'backoff', until: event.retryAt },
+      event.at,
     );
   },
 
@@ -364,15 +374,22 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     const metrics = typeMetrics(state, agent.type);
     metrics.successes += 1;
     metrics.successMs += took;
-    changeWork(state, task, phase, assignment, {
-      status: 'succeeded',
-      agentId: agent.id,
-      result: event.result,
-      ballot: event.ballot,
-      startedAt,
-      endedAt: event.at,
-      version: state.version,
-    });
+    changeWork(
+      state,
+      task,
+      phase,
+      assignment,
+      {
+        status: 'succeeded',
+        agentId: agent.id,
+        result: event.result,
+        ballot: event.ballot,
+        startedAt,
+        endedAt: event.at,
+        version: state.version,
+      },
+      event.at,
+    );
     refreshAgent(state, agent);
   },
 
@@ -393,6 +410,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
       event.retryAt === null
         ? { status: 'failed', agentId, startedAt, endedAt: event.at }
         : { status: 'backoff', until: event.retryAt },
+      event.at,
     );
     if (agent !== undefined) {
       agent.record.failures += 1;
@@ -566,12 +584,19 @@ function cancelAssignment(state: State, task: Task, phase: Phase, assignment: As
     const agent = state.agents.get(work.agentId);
     if (agent !== undefined) revoke(agent, assignment.id, at);
   }
-  changeWork(state, task, phase, assignment, {
-    status: 'cancelled',
-    agentId: holderOf(assignment),
-    startedAt: work.status === 'claimed' ? work.claimedAt : null,
-    endedAt: at,
-  });
+  changeWork(
+    state,
+    task,
+    phase,
+    assignment,
+    {
+      status: 'cancelled',
+      agentId: holderOf(assignment),
+      startedAt: work.status === 'claimed' ? work.claimedAt : null,
+      endedAt: at,
+    },
+    at,
+  );
 }
 
 function endTask(state: State, task: Task, status: Task['status'], reason: string | null, at: number): void {
@@ -630,16 +655,19 @@ function removeMessages(state: State, agent: Agent, isGone: (message: Message) =
   messagesRemoved(state, agent, removed);
 }
 
-function setWork(state: State, assignmentId: string, work: Work): void {
+function setWork(state: State, assignmentId: string, work: Work, at: number): void {
   const { task, phase, assignment } = assignmentOf(state, assignmentId);
-  changeWork(state, task, phase, assignment, work);
+  changeWork(state, task, phase, assignment, work, at);
 }
 
-function changeWork(state: State, task: Task, phase: Phase, assignment: Assignment, work: Work): void {
+function changeWork(state: State, task: Task, phase: Phase, assignment: Assignment, work: Work, at: number): void {
   const before = holderOf(assignment);
   if (assignment.work.status === 'claimed') {
     const agent = state.agents.get(assignment.work.agentId);
-    if (agent !== undefined) endWhatHangsOn(state, agent, (of) => of.assignmentId === assignment.id);
+    if (agent !== undefined) {
+      agent.idleSince = at;
+      endWhatHangsOn(state, agent, (of) => of.assignmentId === assignment.id);
+    }
   }
   if (assignment.work.status === 'claimed' && isUnknown(assignment.usage)) {
     const sums = usageOf(task);

@@ -73,6 +73,7 @@ export function restore(text: string, limits: Limits): State {
   for (const agent of content.agents) {
     agent.parentId ??= null;
     agent.draining ??= null;
+    agent.idleSince ??= agent.spawnedAt;
     agent.record.kinds ??= [];
     state.agents.set(agent.id, agent);
     refreshAgent(state, agent);

@@ -106,6 +106,8 @@ export interface Agent {
   attentive: boolean;
   /** It takes no new work, and stops when it holds none any more. */
   draining: Drain | null;
+  /** When a claim of it ended last; before there was one: when its worker joined, or was started again and did. */
+  idleSince: number;
   readonly spawnedAt: number;
   /** From the last (re)start of the worker to its join; null until measured. */
   spawnMs: number | null;

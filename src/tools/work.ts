@@ -93,8 +93,10 @@ export const swarmLeave: Handler<SwarmLeaveArguments> = async (call) => {
 };
 
 export const taskNext: Handler<TaskNextArguments> = async (call) => {
-  const { waitSeconds = waitSecondsByDefault } = call.args;
-  const answer = await submitActing(call, (actor) => ({ type: 'task_next', actor }), waitSeconds);
+  const { waitSeconds: asked = waitSecondsByDefault, idleExitAfter = Infinity } = call.args;
+  const waitSeconds = Math.min(asked, idleExitAfter);
+  const exit = idleExitAfter === Infinity ? {} : { idleExitMs: Math.ceil(idleExitAfter * 1000) };
+  const answer = await submitActing(call, (actor) => ({ type: 'task_next', actor, ...exit }), waitSeconds);
   if (isRefusal(answer)) return answer;
   const { assignment, pending } = answer as {
     readonly assignment: { readonly assignmentId: string; readonly taskId: string; readonly leaseToken: string } | null;

@@ -603,6 +603,7 @@ test('a snapshot of before there were pauses, draining and budgets is restored, 
   delete content.swarm.paused;
   for (const agent of content.agents) {
     delete agent.draining;
+    delete agent.idleSince;
     delete agent.record.kinds;
   }
   for (const task of content.tasks) {

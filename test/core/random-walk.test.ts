@@ -47,7 +47,8 @@ function walk(seed: number, steps: number): SwarmUnderTest {
     if (worker === undefined) return;
     if (draw() < 0.3) swarm.waiting.add(worker.agentId);
     else swarm.waiting.delete(worker.agentId);
-    const reply = may({ type: 'task_next', actor: worker.actor });
+    const exit = draw() < 0.05 ? { idleExitMs: draw() * 20_000 } : {};
+    const reply = may({ type: 'task_next', actor: worker.actor, ...exit });
     if (reply !== null && reply.assignment !== null) claims.push({ worker, claim: reply.assignment });
   };
   const report = (): void => {

@@ -231,14 +231,16 @@ export const commands: Readonly<Record<string, Run>> = {
 
   // ---- who works
 
-  /** `next NAME [wait]` */
+  /** `next NAME [wait] [idleExit=]` */
   next(stage, args) {
     const name = args.word('whose next task');
     const tell: Tell = ({ assignment, pending }) => [
       ...(assignment === null ? ['no work'] : [describeClaim(stage, name, assignment)]),
       ...describePending(stage, pending),
     ];
-    stage.ask({ type: 'task_next', actor: stage.actor(name) }, args, tell, name);
+    const idleExitMs = args.ms('idleExit', null);
+    const exit = idleExitMs === null ? {} : { idleExitMs };
+    stage.ask({ type: 'task_next', actor: stage.actor(name), ...exit }, args, tell, name);
   },
   /** `accompany NAME HOLDER [CLAIM]`: the program that the holder's worker runs, on a connection of its own */
   accompany(stage, args) {

@@ -17,6 +17,7 @@ async function taskClient(t: TestContext, server: ServerProcess) {
   const connection = await connectRaw(t, server.port);
   const request = (method: string, params: object) => connection.request(method, { ...params, ...declaring });
   return {
+    connection,
     request,
     call: async (name: string, args: object) => (await request('tools/call', { name, arguments: args })).result,
     get: async (taskId: string) => (await request('tasks/get', { taskId })).result,
@@ -100,6 +101,12 @@ test('handles', async (t) => {
     assert.deepEqual(shown, { ...handle, resultType: 'complete', _meta: shown._meta });
     const waited = await client.call('task_wait', { taskId, waitSeconds: 600 });
     assert.deepEqual([waited.resultType, waited.taskId, waited.status], ['task', taskId, 'working']);
+    // It does not wait, so there is no progress to tell.
+    const { connection } = client;
+    const wait = { name: 'task_wait', arguments: { taskId, waitSeconds: 600 } };
+    const params = { ...wait, _meta: { ...declaring._meta, progressToken: 'p' } };
+    connection.send({ jsonrpc: '2.0', id: 'wait', method: 'tools/call', params });
+    assert.equal((await connection.message()).id, 'wait');
     assert.equal((await worker.call('task_status', { taskId })).createdAt, createdAt);
     await work(worker, swarmId, 'hello');
     const { status, result, resultType, lastUpdatedAt } = await client.get(taskId);
@@ -155,6 +162,14 @@ test('handles', async (t) => {
     await client.request('tasks/cancel', { taskId });
   });
 
+  await t.test('that it changes is not told, and nothing else is said', async () => {
+    const { connection } = client;
+    const params = { notifications: { taskIds: ['task_1_x'] }, ...declaring };
+    connection.send({ jsonrpc: '2.0', id: 'l', method: 'subscriptions/listen', params });
+    assert.deepEqual((await connection.message()).params.notifications, {});
+    connection.send({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 'l' } });
+  });
+
   await t.test('what is listed says what such a call may end with', async () => {
     const { tools: listed, cacheScope } = (await client.request('tools/list', {})).result;
     const { outputSchema } = listed.find(({ name }: { name: string }) => name === 'task_orchestrate');
@@ -193,6 +208,8 @@ test('who does not declare the extension sees nothing of it', async (t) => {
     const { error } = await modern.request(method, { taskId, ...modernMeta });
     assert.deepEqual([error!.code, error!.data], [-32021, { requiredCapabilities: extension }]);
   }
+  const listen = await modern.request('subscriptions/listen', { notifications: { taskIds: [taskId] }, ...modernMeta });
+  assert.deepEqual([listen.error!.code, listen.error!.data], [-32021, { requiredCapabilities: extension }]);
   assert.equal((await plain.call('task_status', { taskId })).status, 'orchestrating');
   const wait = { name: 'task_wait', arguments: { taskId, waitSeconds: 0 }, ...modernMeta };
   assert.equal((await modern.request('tools/call', wait)).result.structuredContent.ended, false);

@@ -26,6 +26,7 @@ import {
 } from '../../wire/jsonrpc.ts';
 import type { Delivery, TurnedDown } from '../dialect.ts';
 import { serverInfo } from './server.ts';
+import { declaresTasks, undeclared } from './tasks.ts';
 import { listed, type Watched, type Watching } from './watching.ts';
 
 /** A request that the library has not answered yet. */
@@ -87,9 +88,14 @@ export class Channel implements Transport {
 
   /** What it is told carries its id, and its answer is what ends it. */
   #listen(message: JSONRPCRequest, rawId: RawId, hasOwnId: boolean): Delivery {
-    const { notifications } = (message.params ?? {}) as {
-      readonly notifications?: { resourceSubscriptions?: unknown; resourcesListChanged?: unknown };
+    const { notifications, _meta: meta } = (message.params ?? {}) as {
+      readonly notifications?: { resourceSubscriptions?: unknown; resourcesListChanged?: unknown; taskIds?: unknown };
+      readonly _meta?: object;
     };
+    if (notifications?.taskIds !== undefined && !declaresTasks(meta)) {
+      const { code, message: said, data } = undeclared();
+      return { line: encodeError(rawId, { code, message: said, data }), undelivered: null };
+    }
     const uris = notifications?.resourceSubscriptions;
     const wanted: Watched[] = Array.isArray(uris) ? uris.filter((uri) => typeof uri === 'string') : [];
     if (notifications?.resourcesListChanged === true) wanted.push(listed);

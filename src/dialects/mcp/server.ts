@@ -83,14 +83,14 @@ export function mcpServer(
     async (name: string, args: object): Promise<object | TurnedDown> =>
       (await callTool(name, args, { signal, onWait: null, waitSecondsMax: 0 })).answer;
   server.setRequestHandler('tools/list', (_, { mcpReq }) =>
-    era === 'modern' && declaresTasks(mcpReq)
+    era === 'modern' && declaresTasks(mcpReq.envelope)
       ? { tools: listing.handingTools, cacheScope: 'private' }
       : { tools: toolsFor(listing, channel.revision) },
   );
   server.setRequestHandler('tools/call', async ({ params }, { mcpReq }) => {
     const { name, arguments: args = {} } = params;
     if (!listing.names.has(name)) throw unknownTool(name, listing, profile);
-    const isHanded = era === 'modern' && handing.has(name) && declaresTasks(mcpReq);
+    const isHanded = era === 'modern' && handing.has(name) && declaresTasks(mcpReq.envelope);
     const progress = progressOf(mcpReq);
     try {
       const { answer, undelivered } = await callTool(name, args, {

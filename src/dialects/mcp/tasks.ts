@@ -37,8 +37,9 @@ interface ShownTask {
   readonly ended: boolean;
 }
 
-export function declaresTasks({ envelope }: ServerContext['mcpReq']): boolean {
-  const said = envelope as
+/** `meta`: of a request. */
+export function declaresTasks(meta: object | undefined): boolean {
+  const said = meta as
     | { readonly [CLIENT_CAPABILITIES_META_KEY]?: { readonly extensions?: Readonly<Record<string, unknown>> } }
     | undefined;
   return said?.[CLIENT_CAPABILITIES_META_KEY]?.extensions?.[tasksExtension] !== undefined;
@@ -62,7 +63,7 @@ export function serveTasks(
 ): void {
   const serve = (method: string, answer: (taskId: string, call: Call) => Promise<object>): void => {
     server.setRequestHandler(method, { params: taskParams }, async ({ taskId }, { mcpReq }) => {
-      if (!declaresTasks(mcpReq)) throw new MissingRequiredClientCapabilityError({ requiredCapabilities });
+      if (!declaresTasks(mcpReq.envelope)) throw undeclared();
       return (await answer(taskId, callFor(mcpReq))) as Record<string, unknown>;
     });
   };
@@ -114,7 +115,10 @@ function turnedDown({ refused, message, data }: TurnedDown): ProtocolError {
   return new ProtocolError(code, message, { reason: refused, ...data });
 }
 
-const requiredCapabilities = { extensions: { [tasksExtension]: {} } };
+/** For who asks for what is of the extension without declaring it. */
+export function undeclared(): ProtocolError {
+  return new MissingRequiredClientCapabilityError({ requiredCapabilities: { extensions: { [tasksExtension]: {} } } });
+}
 
 const taskParams: StandardSchemaV1<unknown, { readonly taskId: string }> = {
   '~standard': {

@@ -28,10 +28,14 @@ export const checks: { readonly [T in EventType]?: (truth: Truth, event: Extract
     assert.notEqual(state.swarm!.paused, null, 'a swarm that is not paused is resumed');
   },
 
-  agent_draining({ state }, { agentId }) {
-    const { life, draining } = state.agents.get(agentId)!;
+  agent_draining({ state }, { agentId, reason, at }) {
+    const { life, draining, idleSince } = state.agents.get(agentId)!;
     assert.ok(life.status === 'joined' || life.status === 'offline', `${agentId} is ${life.status} and drained`);
     assert.equal(draining, null, `${agentId} is drained twice`);
+    const [, idleSeconds] = /^no work for (\S+) s$/.exec(reason) ?? [];
+    if (idleSeconds === undefined) return;
+    assert.equal(state.indexes.agents.get(agentId)!.work.size, 0, `${agentId} has work and ends for want of it`);
+    assert.ok(at - idleSince >= Number(idleSeconds) * 1000, `${agentId} has worked a moment ago`);
   },
 
   task_accepted({ wanted }, { taskId, description }) {

@@ -78,7 +78,9 @@ export class Worker {
     for (;;) {
       // Until it is told that it is over.
       if (this.#draining) await this.process.sleep(1000);
-      const reply = await this.#ask({ type: 'task_next' }, waitMs);
+      const leaves = !this.#able && this.#chance.happens(0.02);
+      const exit = leaves ? { idleExitMs: this.#chance.between(1, waitMs) } : {};
+      const reply = await this.#ask({ type: 'task_next', ...exit }, waitMs);
       if (reply.refused !== undefined || reply.assignment === null)
         await this.process.sleep(this.#chance.between(1, 50));
       else await this.#carryOut(reply.assignment);
