@@ -1,6 +1,7 @@
 /**
  * How a run went, as the worker tells it.
  */
+import type { Usage } from '../templates/index.ts';
 import type { Json } from './job.ts';
 
 export type FailureReason =
@@ -52,32 +53,31 @@ export interface RunDetails {
   readonly stderr: string;
 }
 
-/** As the program reported it; null is unknown. */
-export interface Usage {
-  readonly inputTokens: number | null;
-  readonly outputTokens: number | null;
-  readonly costUsd: number | null;
-}
-
 export interface Failure {
   readonly reason: FailureReason;
   readonly message: string;
 }
 
-export type Outcome = { readonly durationMs: number; readonly usage?: Usage } & (
+/** `usage` null: the program tells of none. */
+export type Outcome = { readonly durationMs: number; readonly usage: Usage | null } & (
   | { readonly ok: true; readonly result: Json }
   | (Failure & { readonly ok: false; readonly retryable: boolean; readonly details: RunDetails })
 );
 
 /** The outcome of a run that began at `startedAt` of the monotonic clock and ends now. */
-export function failed({ reason, message }: Failure, details: RunDetails, startedAt: number): Outcome {
-  return { ok: false, reason, message, retryable: retryable[reason], details, durationMs: durationMs(startedAt) };
+export function failed(
+  { reason, message }: Failure,
+  details: RunDetails,
+  usage: Usage | null,
+  startedAt: number,
+): Outcome {
+  return { ok: false, reason, message, retryable: retryable[reason], details, usage, durationMs: since(startedAt) };
 }
 
-export function succeeded(result: Json, startedAt: number): Outcome {
-  return { ok: true, result, durationMs: durationMs(startedAt) };
+export function succeeded(result: Json, usage: Usage | null, startedAt: number): Outcome {
+  return { ok: true, result, usage, durationMs: since(startedAt) };
 }
 
-function durationMs(startedAt: number): number {
+function since(startedAt: number): number {
   return Math.round(performance.now() - startedAt);
 }

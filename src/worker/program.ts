@@ -11,7 +11,7 @@
  * - No more than the last 4 KiB of each stream are ever kept here.
  *
  * The program gets the variables that its type allows or sets, and about its job SKEIN_SWARM_ID, SKEIN_AGENT_ID,
- * SKEIN_TASK_ID, SKEIN_ASSIGNMENT_ID, SKEIN_PHASE and SKEIN_ATTEMPT. It should not take SKEIN_AGENT_ID out of the
+ * SKEIN_TASK_ID, SKEIN_ASSIGNMENT_ID, SKEIN_PHASE and SKEIN_ATTEMPT; with `mcp`, what it takes to reach its swarm. It should not take SKEIN_AGENT_ID out of the
  * environment of what it starts: the host finds by it what has to be stopped with the agent.
  *
  * Its standard streams are sockets, as Node makes them. They are read and written as usual, but cannot be opened a
@@ -24,6 +24,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import type { Logger } from 'pino';
 import type { ProgramType } from '../agent-types.ts';
+import type { Access } from './access.ts';
 import type { Job } from './job.ts';
 import type { Failure, FailureReason, RunDetails } from './outcome.ts';
 import { tail } from './output.ts';
@@ -47,6 +48,8 @@ export interface RunOptions {
   /** How long the attempt has waited for people, other than in a pause of its time; never rejects. */
   readonly waitedMs?: () => Promise<number>;
   readonly killGraceMs: number;
+  /** What a type with `mcp` is given; null: nothing. */
+  readonly access?: Access | null;
   readonly log: Pick<Logger, 'debug' | 'warn'>;
 }
 
@@ -54,7 +57,6 @@ export interface RunOptions {
 export interface Running {
   readonly stdin: Writable;
   readonly stdout: Readable;
-  readonly env: Readonly<NodeJS.ProcessEnv>;
   /** Stops it, which is a failure. `message` continues a sentence that begins with its name; the first one counts. */
   stop(reason: FailureReason, message: string): void;
   /** Its time stands still until the function that this gives is called. */
@@ -78,6 +80,7 @@ export interface Ended {
  */
 export async function runProgram(
   type: ProgramType,
+  env: NodeJS.ProcessEnv,
   job: Job,
   signal: AbortSignal,
   { killGraceMs, log, waitedMs }: RunOptions,
@@ -88,7 +91,6 @@ export async function runProgram(
   if (signal.aborted) {
     return neverRan({ reason: 'cancelled', message: `${program} was not started: ${whyAborted(signal)}` });
   }
-  const env = environment(type, job);
   const child = await start(type, env);
   if (child instanceof Error) return neverRan(startFailure(child, program, type.cwd, env.PATH));
   const group = child.pid!;
@@ -122,7 +124,7 @@ export async function runProgram(
   // A program need not read its input: the broken pipe is no failure, and its exit code tells whether it minds.
   child.stdin.on('error', (error) => log.debug({ assignmentId, err: error }, 'input not read'));
   const { pause } = timeout;
-  beforeStop = attach({ stdin: child.stdin, stdout: child.stdout, env, stop, pause, release });
+  beforeStop = attach({ stdin: child.stdin, stdout: child.stdout, stop, pause, release });
   if (signal.aborted) onAbort();
   else signal.addEventListener('abort', onAbort);
 
@@ -160,7 +162,7 @@ export function lastLine({ stdout, stderr }: RunDetails): string {
   return line === '' ? ' and wrote nothing' : `: ${line.slice(-lastLineCharsMax)}`;
 }
 
-function neverRan(failure: Failure): Ended {
+export function neverRan(failure: Failure): Ended {
   return { failure, details: { exitCode: null, signal: null, stdout: '', stderr: '' } };
 }
 
@@ -177,7 +179,8 @@ async function start(type: ProgramType, env: NodeJS.ProcessEnv): Promise<ChildPr
   }
 }
 
-function environment(type: ProgramType, job: Job): NodeJS.ProcessEnv {
+/** What the program gets of variables, before what it takes to reach its swarm. */
+export function environment(type: ProgramType, job: Job): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = {};
   for (const name of [...environmentAlways, ...type.env]) {
     if (process.env[name] !== undefined) env[name] = process.env[name];

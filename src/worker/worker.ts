@@ -11,6 +11,7 @@ import type { AgentSession, Held } from '../client/agent.ts';
 import { SkeinError } from '../client/errors.ts';
 import type { Log } from '../observe/log.ts';
 import type { TaskNextResult } from '../spec.types.ts';
+import type { Reach } from './access.ts';
 import { runAcp } from './acp/run.ts';
 import { askPeople } from './approval.ts';
 import { execute } from './execute.ts';
@@ -23,6 +24,8 @@ type Pending = TaskNextResult['pending'];
 
 export interface WorkerOptions {
   readonly type: CommandType | AcpType;
+  /** How its program reaches the coordinator, where its type wants that; null: not at all. */
+  readonly reach?: Reach | null;
   readonly log: Log;
   /** Between SIGTERM and SIGKILL of a program that has to end. */
   readonly killGraceMs: number;
@@ -40,7 +43,7 @@ const farewellMs = 2_000;
 
 /** Works until it is told to stop, or the agent is over. Resolves with why; rejects for bugs only. */
 export async function work(session: AgentSession, options: WorkerOptions): Promise<string> {
-  const { type, log, signal } = options;
+  const { type, reach = null, log, signal } = options;
   const running = new Map<string, { readonly leaseToken: string; readonly abort: AbortController }>();
   const ending = new AbortController();
   let why = 'told to stop';
@@ -107,7 +110,8 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
         done.signal,
       );
       const job = jobOf(session, assignment);
-      const running = { killGraceMs: options.killGraceMs, log: own };
+      const access = reach === null ? null : { ...reach, leaseToken };
+      const running = { killGraceMs: options.killGraceMs, access, log: own };
       const ask = askPeople(session, assignmentId);
       // As long as the coordinator is away it lets no time run out, either.
       const waitedMs = () =>
@@ -117,7 +121,7 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
         );
       const outcome =
         type.runtime === 'acp'
-          ? await runAcp(type, job, abort.signal, { ...running, mcpServers: [], ask, onProgress })
+          ? await runAcp(type, job, abort.signal, { ...running, ask, onProgress })
           : await execute(type, job, abort.signal, { ...running, waitedMs });
       done.abort();
       own.info(
@@ -196,7 +200,7 @@ async function answer(
   stopped: AbortSignal,
 ): Promise<{ readonly pending: Pending } | null> {
   const { assignmentId, leaseToken } = assignment;
-  const used = outcome.usage === undefined ? {} : { usage: outcome.usage };
+  const used = outcome.usage === null ? {} : { usage: outcome.usage };
   if (outcome.ok) {
     try {
       return await session.complete({ assignmentId, leaseToken, result: outcome.result, ...used });

@@ -6,7 +6,7 @@
  * that need nothing but an environment variable.
  */
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import type { Usage } from '../outcome.ts';
+import type { Usage } from '../../templates/index.ts';
 
 export interface LoginMethod {
   readonly id: string;
@@ -18,6 +18,11 @@ export interface LoginMethod {
 export interface PermissionOption {
   readonly optionId: string;
   readonly kind: string;
+}
+
+export interface PermissionRequest {
+  readonly options: readonly PermissionOption[];
+  readonly toolCall: { readonly title?: string | null; readonly [member: string]: unknown };
 }
 
 interface TokenCounts {
@@ -56,10 +61,9 @@ export const isSession = ajv.compile<{ readonly sessionId: string }>(object({ se
 
 export const isTurnEnd = ajv.compile<{ readonly stopReason: string }>(object({ stopReason: text }));
 
-export const isPermissionRequest = ajv.compile<{
-  readonly options: readonly PermissionOption[];
-  readonly toolCall: { readonly title?: string | null; readonly [member: string]: unknown };
-}>(object({ options: list(object({ optionId: text, kind: text })), toolCall: object({ 'title?': maybeText }) }));
+export const isPermissionRequest = ajv.compile<PermissionRequest>(
+  object({ options: list(object({ optionId: text, kind: text })), toolCall: object({ 'title?': maybeText }) }),
+);
 
 export const isUpdate = ajv.compile<{
   readonly sessionId: string;
@@ -101,8 +105,8 @@ const hasGeminiTokenCounts = ajv.compile<{
   object({ _meta: object({ quota: object({ token_count: object({ input_tokens: count, output_tokens: count }) }) }) }),
 );
 
-/** Of an answer to a prompt, and the cost that was told before; undefined when the agent told nothing. */
-export function usageOf(answer: unknown, costUsd: number | null): Usage | undefined {
+/** Of an answer to a prompt, and the cost that was told before; null when the agent told nothing. */
+export function usageOf(answer: unknown, costUsd: number | null): Usage | null {
   if (hasTokenCounts(answer)) {
     const { inputTokens, outputTokens, cachedReadTokens, cachedWriteTokens, thoughtTokens } = answer.usage;
     // The protocol counts what came from a cache, and thoughts, apart.
@@ -113,7 +117,7 @@ export function usageOf(answer: unknown, costUsd: number | null): Usage | undefi
     const { input_tokens: inputTokens, output_tokens: outputTokens } = answer._meta.quota.token_count;
     return measured(inputTokens, outputTokens, costUsd);
   }
-  return costUsd === null ? undefined : { inputTokens: null, outputTokens: null, costUsd };
+  return costUsd === null ? null : { inputTokens: null, outputTokens: null, costUsd };
 }
 
 /** No turn takes no tokens: opencode says so of one that it gave up. */

@@ -6,18 +6,17 @@
  * The result is the agent's last message. Of all its messages no more than `maxOutputBytes` are kept; one that says more
  * is stopped. Before an agent is stopped it is asked to give up its turn.
  */
-import type { McpServerStdio } from '@agentclientprotocol/sdk';
 import type { AcpType } from '../../agent-types.ts';
+import { serversFor } from '../access.ts';
 import type { Ask } from '../approval.ts';
 import type { Job } from '../job.ts';
 import { failed, succeeded, type FailureReason, type Outcome } from '../outcome.ts';
 import { parseOutput } from '../output.ts';
-import { badExit, lastLine, runProgram, type RunOptions } from '../program.ts';
+import { badExit, environment, lastLine, runProgram, type RunOptions } from '../program.ts';
 import { renderPrompt } from '../prompt.ts';
 import { takeTurn, type Turn, type TurnResult } from './turn.ts';
 
 export interface AcpOptions extends RunOptions {
-  readonly mcpServers: readonly McpServerStdio[];
   /** For a type with `permissions: ask`. The time of the run stands still meanwhile. */
   readonly ask: Ask;
   readonly onProgress: (text: string) => void;
@@ -26,10 +25,11 @@ export interface AcpOptions extends RunOptions {
 export async function runAcp(type: AcpType, job: Job, signal: AbortSignal, options: AcpOptions): Promise<Outcome> {
   const startedAt = performance.now();
   const program = type.argv[0];
-  const { mcpServers, ask, onProgress } = options;
+  const env = environment(type, job);
+  const mcpServers = serversFor(type, options.access ?? null, env);
   const run: { turn?: Turn; result?: TurnResult } = {};
-  const { failure, details } = await runProgram(type, job, signal, options, (running) => {
-    const turn = takeTurn({ type, prompt: renderPrompt(job), mcpServers, ask, onProgress }, running);
+  const { failure, details } = await runProgram(type, env, job, signal, options, (running) => {
+    const turn = takeTurn({ ...options, type, env, mcpServers, prompt: renderPrompt(job) }, running);
     run.turn = turn;
     void turn.ended.then((result) => {
       run.result = result;
@@ -38,21 +38,18 @@ export async function runAcp(type: AcpType, job: Job, signal: AbortSignal, optio
     return turn.cancel;
   });
 
-  const usage = run.turn?.usage();
+  const usage = run.turn?.usage() ?? null;
   const { result } = run;
-  const outcome = (): Outcome => {
-    const fail = (reason: FailureReason, message: string): Outcome => {
-      return failed({ reason, message: `${program} ${message}` }, details, startedAt);
-    };
-    if (failure !== null) return failed(failure, details, startedAt);
-    if (result === undefined) {
-      const bad = badExit(program, details);
-      if (bad !== null) return failed(bad, details, startedAt);
-      return fail('exit_code', `exited with code 0 before its turn had ended${lastLine(details)}`);
-    }
-    if (!result.ok) return fail(result.reason, result.message);
-    const parsed = parseOutput(Buffer.from(result.text), 'text');
-    return parsed.ok ? succeeded(parsed.result, startedAt) : fail(parsed.reason, parsed.message);
+  const fail = (reason: FailureReason, message: string): Outcome => {
+    return failed({ reason, message: `${program} ${message}` }, details, usage, startedAt);
   };
-  return { ...outcome(), ...(usage !== undefined && { usage }) };
+  if (failure !== null) return failed(failure, details, usage, startedAt);
+  if (result === undefined) {
+    const bad = badExit(program, details);
+    if (bad !== null) return failed(bad, details, usage, startedAt);
+    return fail('exit_code', `exited with code 0 before its turn had ended${lastLine(details)}`);
+  }
+  if (!result.ok) return fail(result.reason, result.message);
+  const parsed = parseOutput(Buffer.from(result.text), 'text', '');
+  return parsed.ok ? succeeded(parsed.result, usage, startedAt) : fail(parsed.reason, parsed.message);
 }

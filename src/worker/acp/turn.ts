@@ -10,41 +10,24 @@ import type {
   McpServerStdio,
   NewSessionRequest,
   PromptRequest,
-  RequestPermissionResponse,
 } from '@agentclientprotocol/sdk';
 import type { AcpType } from '../../agent-types.ts';
-import type { ErrorObject, Params, Response } from '../../wire/jsonrpc.ts';
-import type { Ask, Decision } from '../approval.ts';
-import type { Failure, FailureReason, Usage } from '../outcome.ts';
+import type { Usage } from '../../templates/index.ts';
+import type { ErrorObject, Response } from '../../wire/jsonrpc.ts';
+import type { Ask } from '../approval.ts';
+import type { Failure, FailureReason } from '../outcome.ts';
 import { settlesWithin, type Running } from '../program.ts';
-import { collectMessages } from './message-text.ts';
-import {
-  hasCost,
-  hasLoginMethods,
-  hasTitle,
-  isHello,
-  isPermissionRequest,
-  isPlan,
-  isSession,
-  isTextChunk,
-  isTurnEnd,
-  isUpdate,
-  usageOf,
-  type LoginMethod,
-} from './messages.ts';
-import { openPeer, type Answer } from './peer.ts';
-import { choose, none } from './permission.ts';
+import { hasLoginMethods, isHello, isSession, isTurnEnd, usageOf, type LoginMethod } from './messages.ts';
+import { openPeer } from './peer.ts';
+import { permission } from './permission.ts';
+import { shortened } from './shortened.ts';
+import { follow, type Telling } from './telling.ts';
 
 const protocolVersion = 1;
 const authenticationRequired = -32000;
 const methodNotFound = -32601;
-const invalidParams = -32602;
 /** How long an agent may take to give up its turn before it is stopped. */
 const cancelMs = 2_000;
-/** How many of the denied permissions a failure names. */
-const denialsMax = 5;
-/** Of what is shown to people as progress. */
-const progressCharsMax = 200;
 
 /** Why a turn that ends otherwise than with `end_turn` is a failure. */
 const stopReasons: Readonly<Record<string, { readonly reason: FailureReason; readonly message: string }>> = {
@@ -59,6 +42,8 @@ const stopReasons: Readonly<Record<string, { readonly reason: FailureReason; rea
 
 export interface TurnOptions {
   readonly type: Pick<AcpType, 'cwd' | 'maxOutputBytes' | 'permissions'>;
+  /** The program's. */
+  readonly env: NodeJS.ProcessEnv;
   readonly prompt: string;
   readonly mcpServers: readonly McpServerStdio[];
   readonly ask: Ask;
@@ -73,94 +58,35 @@ export interface Turn {
   /** Resolves when the turn has ended; never when the program ends before, or is stopped. */
   readonly ended: Promise<TurnResult>;
   /** What the agent has told so far of what it used. */
-  usage(): Usage | undefined;
+  usage(): Usage | null;
   /** Asks the agent to give up the turn. Resolves when it has, or `cancelMs` later. */
   cancel(): Promise<void>;
 }
 
 export function takeTurn(
-  { type, prompt, mcpServers, ask, onProgress }: TurnOptions,
-  { stdin, stdout, env, stop, pause }: Omit<Running, 'release'>,
+  { type, env, prompt, mcpServers, ask, onProgress }: TurnOptions,
+  { stdin, stdout, stop, pause }: Omit<Running, 'release'>,
 ): Turn {
-  const messages = collectMessages(type.maxOutputBytes);
-  const denied = new Set<string>();
+  const asking = permission({ policy: type.permissions, hasOwnTools: mcpServers.length > 0, ask, pause });
   let sessionId: string | undefined;
-  let usedTools = false;
-  let costUsd: number | null = null;
+  let telling: Telling | undefined;
   let answer: unknown;
   let over = false;
-  const givingUp = new AbortController();
-
-  let doing = '';
-  const tell = (text: string): void => {
-    const now = shortened(text);
-    if (now !== doing) onProgress(now);
-    doing = now;
-  };
 
   const breakOff = (reason: FailureReason, message: string): void => {
     over = true;
     peer.close();
     stop(reason, `${message}, and was stopped`);
   };
-
-  const onNotification = (method: string, params: Params | undefined): void => {
-    if (method !== 'session/update' || !isUpdate(params) || params.sessionId !== sessionId) return;
-    const { update } = params;
-    switch (update.sessionUpdate) {
-      case 'agent_message_chunk':
-        if (!isTextChunk(update) || messages.add(update.content.text, update.messageId ?? null)) return;
-        return breakOff('output_too_large', `said more than ${type.maxOutputBytes} bytes`);
-      case 'tool_call':
-        usedTools = true;
-        messages.endMessage();
-        if (hasTitle(update)) tell(update.title);
-        return;
-      case 'tool_call_update':
-        if (hasTitle(update)) tell(update.title);
-        return;
-      case 'plan': {
-        if (!isPlan(update)) return;
-        const done = update.entries.filter(({ status }) => status === 'completed').length;
-        const current = update.entries.find(({ status }) => status === 'in_progress');
-        return tell(`${done} of ${update.entries.length} done${current === undefined ? '' : `: ${current.content}`}`);
-      }
-      case 'usage_update':
-        if (hasCost(update)) costUsd = update.cost.amount;
-    }
-  };
-
-  const decide = async (title: string, input: Readonly<Record<string, unknown>>): Promise<Decision> => {
-    if (type.permissions === 'allow') return { allow: true };
-    if (type.permissions === 'deny') return { allow: false, message: 'permissions: deny' };
-    const resume = pause();
-    try {
-      return await ask(title, input, givingUp.signal);
-    } finally {
-      resume();
-    }
-  };
-
-  const onRequest = async (method: string, params: Params | undefined): Promise<Answer> => {
-    if (method !== 'session/request_permission') {
-      return { error: { code: methodNotFound, message: `this client has no method ${method}` } };
-    }
-    if (!isPermissionRequest(params)) {
-      return { error: { code: invalidParams, message: 'params must have toolCall and a list of options' } };
-    }
-    const { title, toolCallId: _id, _meta, ...input } = params.toolCall;
-    const tool = shortened(title || 'a tool without a title');
-    const decision = await decide(tool, input);
-    if (givingUp.signal.aborted) return { result: { outcome: none } satisfies RequestPermissionResponse };
-    const outcome = choose(params.options, decision.allow ? 'allow' : 'deny');
-    if (!decision.allow) denied.add(`${tool}: ${decision.message}`);
-    else if (outcome === none) denied.add(`${tool}: it offered no answer that allows it`);
-    return { result: { outcome } satisfies RequestPermissionResponse };
-  };
-
   const peer = openPeer(stdin, stdout, {
-    onRequest,
-    onNotification,
+    onRequest(method, params) {
+      if (method === 'session/request_permission') return asking.answer(params);
+      return { error: { code: methodNotFound, message: `this client has no method ${method}` } };
+    },
+    onNotification(method, params) {
+      if (method !== 'session/update' || telling?.hear(params) !== false) return;
+      breakOff('output_too_large', `said more than ${type.maxOutputBytes} bytes`);
+    },
     onBroken: (message) => breakOff('bad_output', message),
   });
 
@@ -193,6 +119,7 @@ export function takeTurn(
     if (session.error !== undefined) return errorOf('session/new', session.error, logins);
     if (!isSession(session.result)) return odd('session/new', 'sessionId');
     ({ sessionId } = session.result);
+    telling = follow(sessionId, type.maxOutputBytes, onProgress);
 
     const end = await peer.request('session/prompt', {
       sessionId,
@@ -202,37 +129,39 @@ export function takeTurn(
     if (end.error !== undefined) return errorOf('session/prompt', end.error, logins);
     if (!isTurnEnd(end.result)) return odd('session/prompt', 'stopReason');
     answer = end.result;
-    return judge(end.result.stopReason);
-  };
-
-  const judge = (stopReason: string): TurnResult => {
-    if (denied.size > 0) return { ok: false, reason: 'permission_denied', message: denial(denied) };
-    if (stopReason !== 'end_turn') {
-      const known = Object.hasOwn(stopReasons, stopReason) ? stopReasons[stopReason] : undefined;
-      return known === undefined
-        ? bad(`ended its turn with the unknown reason ${stopReason}`)
-        : { ok: false, ...known };
-    }
-    const text = messages.last();
-    if (text === '' && !usedTools) return bad('ended its turn without an answer: it said nothing and used no tool');
-    return { ok: true, text };
+    return resultOf(end.result.stopReason, telling.answer(), asking.denial());
   };
 
   const ended = converse();
   return {
     ended,
-    usage: () => usageOf(answer, costUsd),
+    usage: () => usageOf(answer, telling?.costUsd() ?? null),
     async cancel() {
       if (sessionId === undefined || over) return;
-      givingUp.abort();
+      asking.giveUp();
       peer.notify('session/cancel', { sessionId } satisfies CancelNotification);
       await settlesWithin(ended, cancelMs);
     },
   };
 }
 
+function resultOf(stopReason: string, text: string | null, denial: string | null): TurnResult {
+  if (denial !== null) {
+    const remedy =
+      `permissions: allow in skein.yaml gives it, ask lets a person decide, ` +
+      `and what the agent's own settings allow it does not ask for`;
+    return { ok: false, reason: 'permission_denied', message: `was denied permission (${denial}): ${remedy}` };
+  }
+  if (stopReason !== 'end_turn') {
+    const known = Object.hasOwn(stopReasons, stopReason) ? stopReasons[stopReason] : undefined;
+    return known === undefined ? bad(`ended its turn with the unknown reason ${stopReason}`) : { ok: false, ...known };
+  }
+  if (text === null) return bad('ended its turn without an answer: it said nothing and used no tool');
+  return { ok: true, text };
+}
+
 /** One for which everything that it needs is there. */
-function loginByVariable(logins: readonly LoginMethod[], env: Running['env']): LoginMethod | undefined {
+function loginByVariable(logins: readonly LoginMethod[], env: NodeJS.ProcessEnv): LoginMethod | undefined {
   return logins.find(({ type, vars }) => type === 'env_var' && vars?.every(({ name }) => env[name] !== undefined));
 }
 
@@ -254,23 +183,10 @@ function errorOf(method: string, error: ErrorObject, logins: readonly LoginMetho
   };
 }
 
-function denial(denied: ReadonlySet<string>): string {
-  const what = [...denied].slice(0, denialsMax).map(shortened).join('; ');
-  return (
-    `was denied permission (${what}): permissions: allow in skein.yaml gives it, ask lets a person decide, ` +
-    `and what the agent's own settings allow it does not ask for`
-  );
-}
-
 function odd(method: string, member: string): TurnResult {
   return bad(`answered ${method} without a ${member}`);
 }
 
 function bad(message: string): TurnResult {
   return { ok: false, reason: 'bad_output', message };
-}
-
-function shortened(text: string): string {
-  const line = text.trim().replace(/\s+/g, ' ');
-  return line.length > progressCharsMax ? `${line.slice(0, progressCharsMax)}...` : line;
 }

@@ -6,7 +6,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
 import { agent, methods, ndJsonStream, RequestError } from '@agentclientprotocol/sdk/unstable';
 
-const [behaviour, argument] = process.argv.slice(2);
+const [behaviour, argument, about = '{}'] = process.argv.slice(2);
 const sessionId = 'session_1';
 let loggedIn = false;
 let cancelled = () => {};
@@ -75,8 +75,14 @@ const behaviours = {
     });
   },
   async ask({ client, say }) {
-    const toolCall = { toolCallId: 't1', title: 'rm -rf build', kind: 'delete', rawInput: { path: 'build' } };
-    const offered = argument === undefined ? options : options.filter(({ kind }) => kind.startsWith(argument));
+    const toolCall = {
+      toolCallId: 't1',
+      title: 'rm -rf build',
+      kind: 'delete',
+      rawInput: { path: 'build' },
+      ...JSON.parse(about),
+    };
+    const offered = options.filter(({ kind }) => kind.startsWith(argument ?? ''));
     const { outcome } = await client.request(methods.client.session.requestPermission, {
       sessionId,
       toolCall,

@@ -50,6 +50,7 @@ let runs = 0;
 const warnings: unknown[] = [];
 const log = { debug() {}, warn: (facts: object) => void warnings.push(facts) } as never;
 
+const access = { host: '127.0.0.1', port: 9500, cli: ['node', 'cli.js'], leaseToken: 'lease_1' } as const;
 const nobody: Ask = async () => assert.fail('nobody is to be asked');
 
 async function run(argv: readonly string[], options: Run = {}): Promise<Outcome> {
@@ -61,7 +62,7 @@ async function run(argv: readonly string[], options: Run = {}): Promise<Outcome>
       { ...typeDefaults, argv: argv as AcpType['argv'], ...type },
       { ...jobDefaults, ...job, agentId },
       signal,
-      { killGraceMs: 60_000, mcpServers: [], ask: nobody, onProgress() {}, ...more, log },
+      { killGraceMs: 60_000, ask: nobody, onProgress() {}, ...more, log },
     );
     assert.deepEqual(processesMarked(`SKEIN_AGENT_ID=${agentId}`), [], 'processes are left');
     return outcome;
@@ -108,12 +109,23 @@ describe('a turn that ends well', () => {
   test('the agent gets the prompt and its folder, and is offered no files of ours', async () => {
     const prompt = await succeed(agent('echo'), { job: { description: 'Say it', input: { n: 1 } } });
     assert.equal(prompt, 'Say it\n\n--- Input ---\n{\n  "n": 1\n}');
-    const mcpServers = [{ name: 'skein', command: 'skein', args: ['bridge'], env: [{ name: 'A', value: 'b' }] }];
-    assert.deepEqual(JSON.parse(String(await succeed(agent('session'), { mcpServers }))), {
-      cwd: tmpdir(),
-      mcpServers,
-    });
+    assert.deepEqual(JSON.parse(String(await succeed(agent('session')))), { cwd: tmpdir(), mcpServers: [] });
     assert.match(String(await succeed(agent('read'))), /^-32601 .*fs\/read_text_file/);
+  });
+
+  test('with mcp the agent is told of the bridge to its swarm, for its claim', async () => {
+    const { mcpServers } = JSON.parse(String(await succeed(agent('session'), { type: { mcp: true }, access })));
+    const [{ env, ...server }] = mcpServers;
+    assert.deepEqual(server, { name: 'skein', command: 'node', args: ['cli.js', 'bridge', '--profile', 'agent'] });
+    const values = Object.fromEntries(env.map(({ name, value }: any) => [name, value]));
+    assert.match(values.SKEIN_AGENT_ID, /^agent_acp_/);
+    delete values.SKEIN_AGENT_ID;
+    assert.deepEqual(values, {
+      MCP_HOST: '127.0.0.1',
+      MCP_TCP_PORT: '9500',
+      SKEIN_ASSIGNMENT_ID: 'assignment_1',
+      SKEIN_LEASE_TOKEN: 'lease_1',
+    });
   });
 
   test('the token counts of Gemini CLI', async () => {
@@ -121,7 +133,7 @@ describe('a turn that ends well', () => {
   });
 
   test('an agent that tells nothing of its usage has none', async () => {
-    assert.equal((await run(agent('echo'))).usage, undefined);
+    assert.equal((await run(agent('echo'))).usage, null);
   });
 
   test('messages are told apart by their ids; what is said in another session is not heard', async () => {
@@ -193,6 +205,21 @@ describe('permission', () => {
     const failure = await fail(agent('ask'), { type: { permissions: 'ask' }, ask, signal: abort.signal });
     assert.equal(failure.reason, 'cancelled');
     assert.match(failure.details.stdout, /\\"outcome\\":\\"cancelled\\"/);
+  });
+
+  test('the tools of the bridge to its swarm need none', async () => {
+    const yes = '{"outcome":"selected","optionId":"b"}';
+    for (const about of [
+      { kind: 'other', title: 'mcp__skein__task_update' },
+      { kind: 'other', title: 'task_update (skein MCP Server)' },
+      { kind: null, title: 'Approve MCP tool call', rawInput: { server_name: 'skein' } },
+    ]) {
+      const asking = agent('ask', '', JSON.stringify(about));
+      assert.equal(await succeed(asking, { type: { mcp: true }, access }), yes, about.title);
+      assert.equal((await fail(asking)).reason, 'permission_denied', 'it was not given them');
+    }
+    const command = agent('ask', '', JSON.stringify({ kind: 'execute', title: 'mcp__skein__task_update' }));
+    assert.equal((await fail(command, { type: { mcp: true }, access })).reason, 'permission_denied');
   });
 
   test('a question that has no answer of the kind', async () => {
