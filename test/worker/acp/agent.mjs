@@ -4,6 +4,8 @@
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
+import { Client } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { agent, methods, ndJsonStream, RequestError } from '@agentclientprotocol/sdk/unstable';
 
 const [behaviour, argument, about = '{}'] = process.argv.slice(2);
@@ -99,6 +101,16 @@ const behaviours = {
   },
   async session({ say }) {
     await say(JSON.stringify(opened));
+  },
+  /** Uses the MCP server that it was given. */
+  async companion({ say }) {
+    const [{ command, args, env }] = opened.mcpServers;
+    const variables = Object.fromEntries(env.map(({ name, value }) => [name, value]));
+    const mcp = new Client({ name: 'test', version: '1' });
+    await mcp.connect(new StdioClientTransport({ command, args, env: { ...process.env, ...variables } }));
+    await mcp.callTool({ name: 'task_update', arguments: { progress: 'half' } });
+    await mcp.close();
+    await say('told');
   },
   async stop({ say }) {
     await say('half of it');
