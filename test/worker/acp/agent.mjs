@@ -53,6 +53,14 @@ const behaviours = {
       _meta: { quota: { token_count: { input_tokens: 7, output_tokens: 3 }, model_usage: [] } },
     };
   },
+  /** Without an argument it asks its model once only. */
+  async opencode({ update, say }) {
+    const toolCall = { sessionUpdate: 'tool_call', toolCallId: 't1', title: argument };
+    if (argument !== undefined) await update(toolCall);
+    await update({ sessionUpdate: 'usage_update', used: 10, size: 1000, cost: { amount: 0.5, currency: 'USD' } });
+    await say('fine');
+    return { stopReason: 'end_turn', usage: { totalTokens: 30, inputTokens: 10, outputTokens: 20 } };
+  },
   async tool({ update, say }) {
     await update({ sessionUpdate: 'tool_call', toolCallId: 't1', title: 'Edit', kind: 'edit' });
     await say(' ');
@@ -174,6 +182,7 @@ agent({ name: 'test' })
     protocolVersion: behaviour === 'version' ? Number(argument) : params.protocolVersion,
     agentCapabilities: {},
     authMethods,
+    ...(behaviour === 'opencode' && { agentInfo: { name: 'OpenCode', version: '1' } }),
   }))
   .onRequest(methods.agent.authenticate, ({ params }) => {
     loggedIn = params.methodId === 'key';
