@@ -285,6 +285,22 @@ describe('an agent of the Agent Client Protocol', () => {
     await destroy(there, agentIds);
   });
 
+  test('reaches its swarm by the MCP server that it is given', async (t) => {
+    // Where tsx is found, with which the server of this test runs.
+    const project = JSON.stringify(fileURLToPath(new URL('../..', import.meta.url)));
+    const there = await place(t, coder('companion').replace('runtime', `cwd: ${project}, runtime`));
+    const agentIds = await spawn(there, 'coder');
+    const { taskId } = await there.raw.call('task_orchestrate', { task: 'Tell' });
+    const { status, result } = await there.ended(taskId);
+    assert.deepEqual([status, result], ['completed', 'told']);
+    const events = await follow(t, there, ({ type }) => type === 'attempt_succeeded');
+    assert.deepEqual(
+      events.flatMap(({ type, progress }) => (type === 'progress_reported' ? [progress] : [])),
+      ['half'],
+    );
+    await destroy(there, agentIds);
+  });
+
   test('asks a person for permission, whose answer it gets', async (t) => {
     const there = await place(t, coder('ask'));
     const agentIds = await spawn(there, 'coder');

@@ -57,6 +57,15 @@ export const hasLoginMethods = ajv.compile<{ readonly authMethods: readonly Logi
   object({ authMethods: list(loginMethod) }),
 );
 
+const hasName = ajv.compile<{ readonly agentInfo: { readonly name: string } }>(
+  object({ agentInfo: object({ name: text }) }),
+);
+
+/** opencode (1.18.33) tells the tokens of its last request, and it makes another one after each tool call. */
+export function countsLastRequestOnly(hello: unknown): boolean {
+  return hasName(hello) && hello.agentInfo.name === 'OpenCode';
+}
+
 export const isSession = ajv.compile<{ readonly sessionId: string }>(object({ sessionId: text }));
 
 export const isTurnEnd = ajv.compile<{ readonly stopReason: string }>(object({ stopReason: text }));

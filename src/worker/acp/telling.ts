@@ -4,6 +4,7 @@
  * Its answer is its last message: what it says after its last tool call, as with the command lines of the same agents. A
  * last message that is blank does not count.
  */
+import { serverName } from '../../templates/index.ts';
 import type { Params } from '../../wire/jsonrpc.ts';
 import { hasCost, hasTitle, isPlan, isTextChunk, isUpdate } from './messages.ts';
 import { shortened } from './shortened.ts';
@@ -13,6 +14,7 @@ export interface Telling {
   hear(params: Params | undefined): boolean;
   /** null: it has said nothing, and used no tool. */
   answer(): string | null;
+  usedTools(): boolean;
   /** null: it has not said so. */
   costUsd(): number | null;
 }
@@ -33,6 +35,8 @@ export function follow(sessionId: string, bytesMax: number, onProgress: (text: s
     message = '';
   };
   const tell = (text: string): void => {
+    // What it reports to its swarm itself says more than that it does.
+    if (text.includes(serverName) && text.includes('task_update')) return;
     const now = shortened(text);
     if (now !== doing) onProgress(now);
     doing = now;
@@ -74,6 +78,7 @@ export function follow(sessionId: string, bytesMax: number, onProgress: (text: s
       return true;
     },
     answer: () => (lastMessage() === '' && !usedTools ? null : lastMessage()),
+    usedTools: () => usedTools,
     costUsd: () => costUsd,
   };
 }

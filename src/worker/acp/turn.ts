@@ -17,7 +17,15 @@ import type { ErrorObject, Response } from '../../wire/jsonrpc.ts';
 import type { Ask } from '../approval.ts';
 import type { Failure, FailureReason } from '../outcome.ts';
 import { settlesWithin, type Running } from '../program.ts';
-import { hasLoginMethods, isHello, isSession, isTurnEnd, usageOf, type LoginMethod } from './messages.ts';
+import {
+  countsLastRequestOnly,
+  hasLoginMethods,
+  isHello,
+  isSession,
+  isTurnEnd,
+  usageOf,
+  type LoginMethod,
+} from './messages.ts';
 import { openPeer } from './peer.ts';
 import { permission } from './permission.ts';
 import { shortened } from './shortened.ts';
@@ -70,7 +78,7 @@ export function takeTurn(
   const asking = permission({ policy: type.permissions, hasOwnTools: mcpServers.length > 0, ask, pause });
   let sessionId: string | undefined;
   let telling: Telling | undefined;
-  let answer: unknown;
+  let counted: unknown;
   let over = false;
 
   const breakOff = (reason: FailureReason, message: string): void => {
@@ -128,14 +136,14 @@ export function takeTurn(
     over = true;
     if (end.error !== undefined) return errorOf('session/prompt', end.error, logins);
     if (!isTurnEnd(end.result)) return odd('session/prompt', 'stopReason');
-    answer = end.result;
+    if (!(telling.usedTools() && countsLastRequestOnly(hello.result))) counted = end.result;
     return resultOf(end.result.stopReason, telling.answer(), asking.denial());
   };
 
   const ended = converse();
   return {
     ended,
-    usage: () => usageOf(answer, telling?.costUsd() ?? null),
+    usage: () => usageOf(counted, telling?.costUsd() ?? null),
     async cancel() {
       if (sessionId === undefined || over) return;
       asking.giveUp();

@@ -4,6 +4,8 @@
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
+import { Client } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { agent, methods, ndJsonStream, RequestError } from '@agentclientprotocol/sdk/unstable';
 
 const [behaviour, argument, about = '{}'] = process.argv.slice(2);
@@ -50,6 +52,14 @@ const behaviours = {
       stopReason: 'end_turn',
       _meta: { quota: { token_count: { input_tokens: 7, output_tokens: 3 }, model_usage: [] } },
     };
+  },
+  /** Without an argument it asks its model once only. */
+  async opencode({ update, say }) {
+    const toolCall = { sessionUpdate: 'tool_call', toolCallId: 't1', title: argument };
+    if (argument !== undefined) await update(toolCall);
+    await update({ sessionUpdate: 'usage_update', used: 10, size: 1000, cost: { amount: 0.5, currency: 'USD' } });
+    await say('fine');
+    return { stopReason: 'end_turn', usage: { totalTokens: 30, inputTokens: 10, outputTokens: 20 } };
   },
   async tool({ update, say }) {
     await update({ sessionUpdate: 'tool_call', toolCallId: 't1', title: 'Edit', kind: 'edit' });
@@ -99,6 +109,16 @@ const behaviours = {
   },
   async session({ say }) {
     await say(JSON.stringify(opened));
+  },
+  /** Uses the MCP server that it was given. */
+  async companion({ say }) {
+    const [{ command, args, env }] = opened.mcpServers;
+    const variables = Object.fromEntries(env.map(({ name, value }) => [name, value]));
+    const mcp = new Client({ name: 'test', version: '1' });
+    await mcp.connect(new StdioClientTransport({ command, args, env: { ...process.env, ...variables } }));
+    await mcp.callTool({ name: 'task_update', arguments: { progress: 'half' } });
+    await mcp.close();
+    await say('told');
   },
   async stop({ say }) {
     await say('half of it');
@@ -162,6 +182,7 @@ agent({ name: 'test' })
     protocolVersion: behaviour === 'version' ? Number(argument) : params.protocolVersion,
     agentCapabilities: {},
     authMethods,
+    ...(behaviour === 'opencode' && { agentInfo: { name: 'OpenCode', version: '1' } }),
   }))
   .onRequest(methods.agent.authenticate, ({ params }) => {
     loggedIn = params.methodId === 'key';

@@ -132,6 +132,16 @@ describe('a turn that ends well', () => {
     assert.deepEqual((await run(agent('gemini'))).usage, { inputTokens: 7, outputTokens: 3, costUsd: null });
   });
 
+  test('the tokens of opencode are those of its last request: more than one, and they are not known', async () => {
+    assert.deepEqual((await run(agent('opencode'))).usage, { inputTokens: 10, outputTokens: 20, costUsd: 0.5 });
+    const progress: string[] = [];
+    const { usage } = await run(agent('opencode', 'skein_task_update'), {
+      onProgress: (text) => void progress.push(text),
+    });
+    assert.deepEqual(usage, { inputTokens: null, outputTokens: null, costUsd: 0.5 });
+    assert.deepEqual(progress, [], 'that it reports is no progress');
+  });
+
   test('an agent that tells nothing of its usage has none', async () => {
     assert.equal((await run(agent('echo'))).usage, null);
   });
