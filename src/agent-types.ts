@@ -32,14 +32,23 @@ export interface CommandType extends AnyType {
   readonly argv: readonly [string, ...string[]];
   readonly stdin: 'prompt' | 'input' | 'json' | 'none';
   readonly parse: 'text' | 'json';
-  /** Absolute. */
+  /** Absolute. With `worktree`: of which repository. */
   readonly cwd: string;
+  /** Each attempt has a git worktree of its own, in which its program runs. */
+  readonly worktree?: Worktree;
   /** Names of variables of the worker's environment that the program gets too. */
   readonly env: readonly string[];
   readonly setEnv: Readonly<Record<string, string>>;
   /** Absent: the task's timeout alone counts; it also counts when it is the shorter one. */
   readonly timeoutMs?: number;
   readonly maxOutputBytes: number;
+}
+
+export interface Worktree {
+  /** What the branch of an attempt starts from: a branch, a tag or a commit of the repository. */
+  readonly base: string;
+  /** When the folder stays. What has been changed stays in any case, on the branch. */
+  readonly keep: 'failure' | 'always' | 'never';
 }
 
 /** The worker comes by itself, with the join token that `agent_spawn` answers. */
@@ -83,6 +92,23 @@ const anyFields = {
   weight: { type: 'number', exclusiveMinimum: 0, maximum: 1000, description: 'a number above 0, at most 1000' },
 };
 
+/** Of a type with `cwd: worktree`. */
+const worktreeSchema = {
+  type: 'object',
+  description: 'a map, e.g. {repository: ../app, base: main, keep: failure}',
+  properties: {
+    repository: { type: 'string', minLength: 1, default: '.', description: "a folder; relative to this file's" },
+    base: {
+      type: 'string',
+      pattern: '^[^-]',
+      default: 'HEAD',
+      description: 'a branch, a tag or a commit of the repository',
+    },
+    keep: { enum: ['failure', 'always', 'never'], default: 'failure', description: 'failure, always or never' },
+  },
+  additionalProperties: false,
+};
+
 const commandSchema = {
   type: 'object',
   description: 'the fields of an agent type, e.g. {argv: [sha256sum], stdin: input}',
@@ -105,7 +131,13 @@ const commandSchema = {
       default: 'text',
       description: 'text or json, which are the parsers that there are',
     },
-    cwd: { type: 'string', minLength: 1, default: '.', description: "a folder; relative to this file's" },
+    cwd: {
+      type: 'string',
+      minLength: 1,
+      default: '.',
+      description: "a folder, relative to this file's; or worktree",
+    },
+    worktree: worktreeSchema,
     env: {
       type: 'array',
       items: variableSchema,
@@ -138,6 +170,12 @@ const commandSchema = {
   },
   required: ['argv'],
   additionalProperties: false,
+  dependentSchemas: {
+    worktree: {
+      type: 'object',
+      properties: { cwd: { const: 'worktree', description: 'worktree, where there is a field worktree' } },
+    },
+  },
 };
 
 const externalSchema = {
@@ -174,7 +212,7 @@ export function loadAgentTypes(path: string, { required }: { readonly required: 
   return parseAgentTypes(text, path);
 }
 
-type RawFile = { agentTypes?: Record<string, { runtime?: unknown }> | null } | null;
+type RawFile = { agentTypes?: Record<string, { runtime?: unknown; cwd?: unknown; worktree?: unknown }> | null } | null;
 
 /** `path` is for messages, and for what is relative to the file's folder. */
 export function parseAgentTypes(text: string, path: string): LoadedAgentTypes {
@@ -222,6 +260,8 @@ export function parseAgentTypes(text: string, path: string): LoadedAgentTypes {
   if (file !== null && check(ajv.compile(fileSchema), file, [])) {
     for (const [name, fields] of Object.entries(file.agentTypes ?? {})) {
       const runtime = fields.runtime === 'external' ? 'external' : 'command';
+      // The schema has the defaults of what stands in it.
+      if (runtime === 'command' && fields.cwd === 'worktree') fields.worktree ??= {};
       if (!check(validators[runtime], fields, ['agentTypes', name])) continue;
       const type = { ...fields, name } as AgentType;
       agentTypes.set(name, type.runtime === 'command' ? withPathsFrom(dirname(resolve(path)), type) : type);
@@ -235,7 +275,10 @@ export function parseAgentTypes(text: string, path: string): LoadedAgentTypes {
 function withPathsFrom(folder: string, type: CommandType): CommandType {
   const [program, ...args] = type.argv;
   const found = program.includes('/') ? resolve(folder, program) : program;
-  return { ...type, argv: [found, ...args], cwd: resolve(folder, type.cwd) };
+  const located = { ...type, argv: [found, ...args] as const };
+  if (type.worktree === undefined) return { ...located, cwd: resolve(folder, type.cwd) };
+  const { repository, ...worktree } = type.worktree as Worktree & { readonly repository: string };
+  return { ...located, cwd: resolve(folder, repository), worktree };
 }
 
 /** `key` is given when the problem is not the value but a key of it. */

@@ -26,6 +26,7 @@ import { collect, lastText, parseOutput, tail } from './output.ts';
 import { groupEnds, stopGroup } from './process-group.ts';
 import { stdinText } from './prompt.ts';
 import { startFailure } from './start-failure.ts';
+import type { WorktreeReport } from './worktree.ts';
 
 /** How much of the end of each stream a failure carries. */
 const tailBytes = 4 * 1024;
@@ -48,6 +49,7 @@ export type FailureReason =
   | 'not_executable'
   | 'spawn_failed'
   | 'bad_output'
+  | 'worktree_failed'
   | 'cancelled';
 
 /** What a run did may go otherwise the next time. A program that is not there stays away, and a cancel is meant. */
@@ -60,6 +62,7 @@ const retryable: Readonly<Record<FailureReason, boolean>> = {
   not_executable: false,
   spawn_failed: true,
   bad_output: true,
+  worktree_failed: true,
   cancelled: false,
 };
 
@@ -72,7 +75,7 @@ export interface RunDetails {
 }
 
 export type Outcome =
-  | { readonly ok: true; readonly result: Json; readonly durationMs: number }
+  | { readonly ok: true; readonly result: Json; readonly durationMs: number; readonly worktree?: WorktreeReport }
   | {
       readonly ok: false;
       readonly reason: FailureReason;
@@ -80,6 +83,7 @@ export type Outcome =
       readonly retryable: boolean;
       readonly details: RunDetails;
       readonly durationMs: number;
+      readonly worktree?: WorktreeReport;
     };
 
 export interface ExecuteOptions {
@@ -171,7 +175,7 @@ export async function execute(
   return { ok: true, result: parsed.result, durationMs: durationMs() };
 }
 
-const neverRan: RunDetails = { exitCode: null, signal: null, stdout: '', stderr: '' };
+export const neverRan: RunDetails = { exitCode: null, signal: null, stdout: '', stderr: '' };
 
 /** Node reports some failures by throwing and some by an event; here both are a value. */
 async function start(type: CommandType, env: NodeJS.ProcessEnv): Promise<ChildProcessWithoutNullStreams | Error> {

@@ -13,6 +13,7 @@ import type { Log } from '../observe/log.ts';
 import type { TaskNextResult } from '../spec.types.ts';
 import { execute, type Outcome } from './execute.ts';
 import type { Job, Json } from './job.ts';
+import { inWorktree, sweepWorktrees } from './worktree.ts';
 
 type Assignment = NonNullable<TaskNextResult['assignment']>;
 type Pending = TaskNextResult['pending'];
@@ -92,10 +93,10 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
     const done = new AbortController();
     const heartbeats = keepAlive(session, assignment, abort, done.signal, own);
     try {
-      const outcome = await execute(type, jobOf(session, assignment), abort.signal, {
-        killGraceMs: options.killGraceMs,
-        log: own,
-      });
+      const job = jobOf(session, assignment);
+      const outcome = await inWorktree(type, job, { signal: abort.signal, log: own }, (placed) =>
+        execute(placed, job, abort.signal, { killGraceMs: options.killGraceMs, log: own }),
+      );
       done.abort();
       own.info(
         outcome.ok
@@ -116,6 +117,7 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
     }
   };
 
+  await sweepWorktrees(type, { signal: ending.signal, log });
   await Promise.all(Array.from({ length: type.maxConcurrent }, take));
   if (draining && !ending.signal.aborted) return 'drained';
   if (signal.aborted) await Promise.race([session.leave().catch(logged(log, 'leave')), after(farewellMs)]);
@@ -173,8 +175,11 @@ async function answer(
   stopped: AbortSignal,
 ): Promise<{ readonly pending: Pending } | null> {
   const { assignmentId, leaseToken } = assignment;
+  const { worktree } = outcome;
   if (outcome.ok) {
     try {
+      // Beside the result, which is the program's own.
+      if (worktree !== undefined) await session.update({ assignmentId, leaseToken, progress: { worktree } });
       return await session.complete({ assignmentId, leaseToken, result: outcome.result });
     } catch (error) {
       if (!(error instanceof SkeinError) || error.reason !== 'answer_invalid') throw error;
@@ -184,7 +189,14 @@ async function answer(
   }
   if (stopped.aborted) return null;
   const { reason, message, retryable, details } = outcome;
-  return session.fail({ assignmentId, leaseToken, reason, message, retryable, details: { ...details } });
+  return session.fail({
+    assignmentId,
+    leaseToken,
+    reason,
+    message,
+    retryable,
+    details: { ...details, ...(worktree && { worktree }) },
+  });
 }
 
 function describe(error: unknown): string {
