@@ -8,6 +8,7 @@
 import { Command } from 'commander';
 import { addBridge } from './commands/bridge.ts';
 import { addCall } from './commands/call.ts';
+import { addDoctor } from './commands/doctor.ts';
 import { addPing } from './commands/ping.ts';
 import { addRun } from './commands/run.ts';
 import { addServe } from './commands/serve.ts';
@@ -21,6 +22,7 @@ const program = new Command('skein')
   .version(version)
   .showHelpAfterError('(skein --help shows what there is)');
 
+addDoctor(program);
 addServe(program);
 addWorker(program);
 addRun(program);

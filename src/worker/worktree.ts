@@ -135,6 +135,19 @@ export async function sweepWorktrees({ cwd, worktree }: Located, { signal, log }
   }
 }
 
+/** What keeps the type from having worktrees; null: nothing, or it needs none. Changes nothing. */
+export async function worktreeProblem({ cwd, worktree }: Pick<Located, 'cwd' | 'worktree'>): Promise<string | null> {
+  if (worktree === undefined) return null;
+  try {
+    await placeOf(cwd);
+    await commitNamed(cwd, worktree.base);
+    return null;
+  } catch (error) {
+    if (!(error instanceof GitError)) throw error;
+    return `no worktree can be made of ${cwd}: ${error.message}`;
+  }
+}
+
 /** The repository cannot have worktrees until somebody changes something. */
 class Unusable extends GitError {}
 
