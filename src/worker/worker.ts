@@ -11,6 +11,7 @@ import type { AgentSession, Held } from '../client/agent.ts';
 import { SkeinError } from '../client/errors.ts';
 import type { Log } from '../observe/log.ts';
 import type { TaskNextResult } from '../spec.types.ts';
+import type { Reach } from './access.ts';
 import { execute, type Outcome } from './execute.ts';
 import type { Job, Json } from './job.ts';
 import { inWorktree, sweepWorktrees } from './worktree.ts';
@@ -20,6 +21,8 @@ type Pending = TaskNextResult['pending'];
 
 export interface WorkerOptions {
   readonly type: CommandType;
+  /** How its program reaches the coordinator, where its type wants that; null: not at all. */
+  readonly reach?: Reach | null;
   readonly log: Log;
   /** Between SIGTERM and SIGKILL of a program that has to end. */
   readonly killGraceMs: number;
@@ -34,7 +37,7 @@ const farewellMs = 2_000;
 
 /** Works until it is told to stop, or the agent is over. Resolves with why; rejects for bugs only. */
 export async function work(session: AgentSession, options: WorkerOptions): Promise<string> {
-  const { type, log, signal } = options;
+  const { type, reach = null, log, signal } = options;
   const running = new Map<string, { readonly leaseToken: string; readonly abort: AbortController }>();
   const ending = new AbortController();
   let why = 'told to stop';
@@ -95,7 +98,11 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
     try {
       const job = jobOf(session, assignment);
       const outcome = await inWorktree(type, job, { signal: abort.signal, log: own }, (placed) =>
-        execute(placed, job, abort.signal, { killGraceMs: options.killGraceMs, log: own }),
+        execute(placed, job, abort.signal, {
+          killGraceMs: options.killGraceMs,
+          access: reach === null ? null : { ...reach, leaseToken },
+          log: own,
+        }),
       );
       done.abort();
       own.info(
@@ -176,15 +183,16 @@ async function answer(
 ): Promise<{ readonly pending: Pending } | null> {
   const { assignmentId, leaseToken } = assignment;
   const { worktree } = outcome;
+  const used = outcome.usage === null ? {} : { usage: outcome.usage };
   if (outcome.ok) {
     try {
       // Beside the result, which is the program's own.
       if (worktree !== undefined) await session.update({ assignmentId, leaseToken, progress: { worktree } });
-      return await session.complete({ assignmentId, leaseToken, result: outcome.result });
+      return await session.complete({ assignmentId, leaseToken, result: outcome.result, ...used });
     } catch (error) {
       if (!(error instanceof SkeinError) || error.reason !== 'answer_invalid') throw error;
       // The program has ended: only another attempt can answer better.
-      return session.fail({ assignmentId, leaseToken, reason: error.reason, message: error.message });
+      return session.fail({ assignmentId, leaseToken, reason: error.reason, message: error.message, ...used });
     }
   }
   if (stopped.aborted) return null;
@@ -196,6 +204,7 @@ async function answer(
     message,
     retryable,
     details: { ...details, ...(worktree && { worktree }) },
+    ...used,
   });
 }
 

@@ -18,7 +18,7 @@ import type { Logger } from 'pino';
 import type { CommandType, Worktree } from '../agent-types.ts';
 import { HeldError, lockHolder, takeLock } from '../lock.ts';
 import { processIds, procfsSupported, startedWith } from '../procfs.ts';
-import { neverRan, type Outcome, type RunDetails } from './execute.ts';
+import { neverRan, type Outcome } from './execute.ts';
 import { git, GitError, gitSays } from './git.ts';
 import type { Job } from './job.ts';
 
@@ -74,11 +74,13 @@ export async function inWorktree<T extends Located>(
   const { worktree } = type;
   if (worktree === undefined) return run(type);
   const startedAt = performance.now();
-  const fail = (what: string, error: unknown, details: RunDetails = neverRan): Outcome => {
+  const fail = (what: string, error: unknown, ran: Outcome | null): Outcome => {
     if (!(error instanceof GitError) && !isSystemError(error)) throw error;
     const durationMs = Math.round(performance.now() - startedAt);
     const message = `${what}: ${error.message}`;
-    return { ok: false, reason: 'worktree_failed', message, retryable: true, details, durationMs };
+    const details = ran === null || ran.ok ? neverRan : ran.details;
+    const usage = ran?.usage ?? null;
+    return { ok: false, reason: 'worktree_failed', message, retryable: true, details, usage, durationMs };
   };
 
   let tree: Tree;
@@ -86,7 +88,7 @@ export async function inWorktree<T extends Located>(
   try {
     ({ tree, release } = await create(type.cwd, worktree, nameOf(job), signal));
   } catch (error) {
-    const failure = fail(`no worktree could be made of ${type.cwd}`, error);
+    const failure = fail(`no worktree could be made of ${type.cwd}`, error, null);
     return error instanceof Unusable ? Object.assign(failure, { retryable: false }) : failure;
   }
   try {
@@ -100,8 +102,7 @@ export async function inWorktree<T extends Located>(
       log.info(report, 'worktree');
       return { ...outcome, worktree: report };
     } catch (error) {
-      const details = outcome.ok ? neverRan : outcome.details;
-      return fail(`what was done could not be committed; look at ${tree.path}`, error, details);
+      return fail(`what was done could not be committed; look at ${tree.path}`, error, outcome);
     }
   } finally {
     await release();
