@@ -2,11 +2,12 @@
 import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { stripVTControlCharacters } from 'node:util';
+import type { TemplateName } from '../templates/index.ts';
 import { findProgram } from '../worker/start-failure.ts';
 
-interface CommandLine {
-  /** Of the program, and of the template. */
-  readonly name: string;
+export interface CommandLine {
+  /** Of the program, and of its template. */
+  readonly name: TemplateName;
   /** Arguments with which it may change files without asking anybody, or another example of what there is. */
   readonly example: string;
   readonly effect: string;

@@ -46,7 +46,8 @@ async function checkType(type: AgentType, env: NodeJS.ProcessEnv): Promise<Findi
   ];
   const worktree = await worktreeProblem(type);
   if (worktree !== null) findings.push(problem(about, worktree, 'git init and a first commit, or another cwd'));
-  const unset = type.env.filter((name) => env[name] === undefined);
+  // Of a template's variables some are enough, or none where somebody has signed in by hand.
+  const unset = type.template === undefined ? type.env.filter((name) => env[name] === undefined) : [];
   if (unset.length > 0) {
     const message = `${unset.join(', ')} ${unset.length === 1 ? 'is' : 'are'} not set here`;
     findings.push(warning(about, message, 'set it where skein serve is started, if the program needs it'));
@@ -54,8 +55,8 @@ async function checkType(type: AgentType, env: NodeJS.ProcessEnv): Promise<Findi
   return findings;
 }
 
-function adviceFor({ argv }: CommandType): string {
-  return commandLines.some(({ name }) => name === argv[0])
+function adviceFor({ argv, template }: CommandType): string {
+  return argv[0] === template
     ? `install ${argv[0]}, or start skein with a PATH that has it`
     : 'correct argv or cwd of the type';
 }
