@@ -93,6 +93,18 @@ test('a worker that is killed: what it had done is on its branch, and its work i
   await destroy(there);
 });
 
+test('an agent that is stopped: what it had done is on its branch', async (t) => {
+  const there = await place(t, 1, 'echo half > a.txt; exec sleep 1000');
+  const { repo, raw, swarmId, agentIds } = there;
+  const { taskId } = await raw.call('task_orchestrate', { swarmId, task: { description: 'Change a.txt' } });
+  const file = join(repo.folder, `.skein/worktrees/${taskId}-work-1-1/a.txt`);
+  while (!existsSync(file) || readFileSync(file, 'utf8') !== 'half\n') await new Promise(setImmediate);
+  await raw.call('agent_stop', { agentId: agentIds[0] });
+  await noneLeft(agentIds);
+  assert.equal(repo.git('show', `skein/${taskId}-work-1-1:a.txt`), 'half');
+  await destroy(there);
+});
+
 test('a failure tells where its worktree is', async (t) => {
   const there = await place(t, 1, 'echo half > a.txt; exit 7');
   const { repo, raw, swarmId } = there;
