@@ -6,6 +6,7 @@
  * be copied again and again where it has less room.
  */
 import { Command } from 'commander';
+import { addApprove } from './commands/approve.ts';
 import { addBridge } from './commands/bridge.ts';
 import { addCall } from './commands/call.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -31,6 +32,7 @@ addRun(program);
 addCall(program);
 addStatus(program);
 addTask(program);
+addApprove(program);
 addPing(program);
 addBridge(program);
 

@@ -27,6 +27,8 @@ export interface ToolSpec {
   readonly input: Schema;
   readonly output: Schema;
   readonly examples: readonly { readonly title: string; readonly arguments: object; readonly result?: object }[];
+  /** Its result in MCP is text alone: whoever calls it, a program, takes `structuredContent` for an answer that it does not know. */
+  readonly textOnly?: true;
 }
 
 export interface MethodSpec {

@@ -6,21 +6,25 @@
  * goes on while the connection is being made again, and ends when it could not be made within the grace. Told that its
  * agent is draining, it finishes what it has in hand, claims no more, and ends.
  */
-import type { CommandType } from '../agent-types.ts';
+import type { AcpType, CommandType } from '../agent-types.ts';
 import type { AgentSession, Held } from '../client/agent.ts';
 import { SkeinError } from '../client/errors.ts';
 import type { Log } from '../observe/log.ts';
 import type { TaskNextResult } from '../spec.types.ts';
 import type { Reach } from './access.ts';
-import { execute, type Outcome } from './execute.ts';
+import { runAcp } from './acp/run.ts';
+import { askPeople } from './approval.ts';
+import { execute } from './execute.ts';
 import type { Job, Json } from './job.ts';
+import type { Outcome } from './outcome.ts';
+import { coalesce } from './progress.ts';
 import { inWorktree, sweepWorktrees } from './worktree.ts';
 
 type Assignment = NonNullable<TaskNextResult['assignment']>;
 type Pending = TaskNextResult['pending'];
 
 export interface WorkerOptions {
-  readonly type: CommandType;
+  readonly type: CommandType | AcpType;
   /** How its program reaches the coordinator, where its type wants that; null: not at all. */
   readonly reach?: Reach | null;
   readonly log: Log;
@@ -31,6 +35,9 @@ export interface WorkerOptions {
 }
 
 const waitSeconds = 60;
+
+/** Progress that a program tells of all the time is passed on that often: each report is an event of the swarm. */
+const progressMs = 5_000;
 
 /** How long a worker that has to end may take to give back what it holds. */
 const farewellMs = 2_000;
@@ -96,13 +103,21 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
     const done = new AbortController();
     const heartbeats = keepAlive(session, assignment, abort, done.signal, own);
     try {
+      const onProgress = coalesce<string>(
+        (progress) => {
+          session.update({ assignmentId, leaseToken, progress }).catch(logged(own, 'progress'));
+        },
+        progressMs,
+        done.signal,
+      );
       const job = jobOf(session, assignment);
+      const access = reach === null ? null : { ...reach, leaseToken };
+      const running = { killGraceMs: options.killGraceMs, access, log: own };
+      const ask = askPeople(session, assignmentId);
       const outcome = await inWorktree(type, job, { signal: abort.signal, log: own }, (placed) =>
-        execute(placed, job, abort.signal, {
-          killGraceMs: options.killGraceMs,
-          access: reach === null ? null : { ...reach, leaseToken },
-          log: own,
-        }),
+        placed.runtime === 'acp'
+          ? runAcp(placed, job, abort.signal, { ...running, ask, onProgress })
+          : execute(placed, job, abort.signal, running),
       );
       done.abort();
       own.info(

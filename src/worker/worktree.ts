@@ -15,12 +15,13 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { CommandType, Worktree } from '../agent-types.ts';
+import type { ProgramType, Worktree } from '../agent-types.ts';
 import { HeldError, lockHolder, takeLock } from '../lock.ts';
 import { processIds, procfsSupported, startedWith } from '../procfs.ts';
-import { neverRan, type Outcome } from './execute.ts';
 import { git, GitError, gitSays } from './git.ts';
 import type { Job } from './job.ts';
+import { failed, type Outcome } from './outcome.ts';
+import { neverRan } from './program.ts';
 
 /** How long a worktree may wait until those of others have been made: each may be a large checkout. */
 const turnMsMax = 10 * 60_000;
@@ -59,7 +60,7 @@ interface Options {
 }
 
 /** What a run needs to know of its type: any runtime that starts a program in a folder has it. */
-type Located = Pick<CommandType, 'name' | 'cwd' | 'setEnv' | 'worktree'>;
+type Located = Pick<ProgramType, 'name' | 'cwd' | 'setEnv' | 'worktree'>;
 
 /**
  * Runs with the type as it is, or, with `cwd: worktree`, in a worktree that is made before and put in order after. The
@@ -76,11 +77,9 @@ export async function inWorktree<T extends Located>(
   const startedAt = performance.now();
   const fail = (what: string, error: unknown, ran: Outcome | null): Outcome => {
     if (!(error instanceof GitError) && !isSystemError(error)) throw error;
-    const durationMs = Math.round(performance.now() - startedAt);
-    const message = `${what}: ${error.message}`;
-    const details = ran === null || ran.ok ? neverRan : ran.details;
-    const usage = ran?.usage ?? null;
-    return { ok: false, reason: 'worktree_failed', message, retryable: true, details, usage, durationMs };
+    const failure = { reason: 'worktree_failed', message: `${what}: ${error.message}` } as const;
+    const { details } = ran === null || ran.ok ? neverRan(failure) : ran;
+    return failed(failure, details, ran?.usage ?? null, startedAt);
   };
 
   let tree: Tree;

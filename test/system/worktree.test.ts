@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { repository, type Repository } from '../git-repository.ts';
 import { connectRaw, startServer, type RawConnection, type ServerProcess } from '../server-process.ts';
 import { noneLeft, workerOf } from './processes.ts';
@@ -17,11 +18,14 @@ interface Place {
   ended(taskId: string): Promise<any>;
 }
 
-async function place(t: TestContext, agents: number, script: string): Promise<Place> {
+const program = (script: string): object => ({ argv: ['/bin/sh', '-c', script], stdin: 'none' });
+
+async function place(t: TestContext, agents: number, script: string | object): Promise<Place> {
   const repo = await repository(t);
   const config = join(repo.folder, 'skein.yaml');
-  const argv = JSON.stringify(['/bin/sh', '-c', script]);
-  await writeFile(config, `agentTypes: {coder: {argv: ${argv}, stdin: none, cwd: worktree}}`);
+  const coder = { ...(typeof script === 'string' ? program(script) : script), cwd: 'worktree' };
+  // JSON is YAML.
+  await writeFile(config, JSON.stringify({ agentTypes: { coder } }));
   const server = await startServer(t, { env: { MCP_CONFIG: config } });
   const raw = await connectRaw(t, server.port);
   const { swarmId } = await raw.call('swarm_init', { maxAgents: 50 });
@@ -102,6 +106,21 @@ test('an agent that is stopped: what it had done is on its branch', async (t) =>
   await raw.call('agent_stop', { agentId: agentIds[0] });
   await noneLeft(agentIds);
   assert.equal(repo.git('show', `skein/${taskId}-work-1-1:a.txt`), 'half');
+  await destroy(there);
+});
+
+test('an agent of the Agent Client Protocol has a worktree, too', async (t) => {
+  const agent = fileURLToPath(new URL('../worker/acp/agent.mjs', import.meta.url));
+  const script = 'pwd > a.txt; exec "$0" "$@"';
+  const argv = ['/bin/sh', '-c', script, process.execPath, agent, 'echo'];
+  const there = await place(t, 1, { runtime: 'acp', argv });
+  const { repo, raw, swarmId } = there;
+  const { taskId } = await raw.call('task_orchestrate', { swarmId, task: { description: 'Change a.txt' } });
+  const { status, results } = await there.ended(taskId);
+  assert.equal(status, 'completed', JSON.stringify(results));
+  const name = `${taskId}-work-1-1`;
+  assert.equal(repo.git('show', `skein/${name}:a.txt`), join(repo.folder, '.skein/worktrees', name));
+  assert.deepEqual(repo.worktrees(), []);
   await destroy(there);
 });
 

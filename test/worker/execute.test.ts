@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import type { CommandType } from '../../src/agent-types.ts';
-import { execute, type Outcome } from '../../src/worker/execute.ts';
+import { execute } from '../../src/worker/execute.ts';
 import type { Job } from '../../src/worker/job.ts';
+import type { Outcome } from '../../src/worker/outcome.ts';
 import { processesMarked } from '../processes.ts';
 
 type Failure = Extract<Outcome, { ok: false }>;

@@ -1,6 +1,6 @@
 /** `skein.yaml`, and for each agent type whether its program could be started. */
 import { basename } from 'node:path';
-import { loadAgentTypes, type AgentType, type CommandType } from '../../agent-types.ts';
+import { loadAgentTypes, type AgentType, type ProgramType } from '../../agent-types.ts';
 import type { Config } from '../../config.ts';
 import { findProgram, startProblem } from '../../worker/start-failure.ts';
 import { worktreeProblem } from '../../worker/worktree.ts';
@@ -47,7 +47,8 @@ async function checkType(type: AgentType, env: NodeJS.ProcessEnv): Promise<Findi
   const worktree = await worktreeProblem(type);
   if (worktree !== null) findings.push(problem(about, worktree, 'git init and a first commit, or another cwd'));
   // Of a template's variables some are enough, or none where somebody has signed in by hand.
-  const unset = type.template === undefined ? type.env.filter((name) => env[name] === undefined) : [];
+  const unset =
+    type.runtime === 'acp' || type.template === undefined ? type.env.filter((name) => env[name] === undefined) : [];
   if (unset.length > 0) {
     const message = `${unset.join(', ')} ${unset.length === 1 ? 'is' : 'are'} not set here`;
     findings.push(warning(about, message, 'set it where skein serve is started, if the program needs it'));
@@ -55,8 +56,8 @@ async function checkType(type: AgentType, env: NodeJS.ProcessEnv): Promise<Findi
   return findings;
 }
 
-function adviceFor({ argv, template }: CommandType): string {
-  return argv[0] === template
+function adviceFor({ argv }: ProgramType): string {
+  return commandLines.some(({ name }) => name === argv[0])
     ? `install ${argv[0]}, or start skein with a PATH that has it`
     : 'correct argv or cwd of the type';
 }
