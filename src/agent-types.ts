@@ -34,14 +34,23 @@ export interface ProgramType extends AnyType {
   readonly argv: readonly [string, ...string[]];
   /** Whether the program is given what it takes to reach its swarm, as the worker's agent; absent: no. */
   readonly mcp?: boolean;
-  /** Absolute. */
+  /** Absolute. With `worktree`: of which repository. */
   readonly cwd: string;
+  /** Each attempt has a git worktree of its own, in which its program runs. */
+  readonly worktree?: Worktree;
   /** Names of variables of the worker's environment that the program gets too. */
   readonly env: readonly string[];
   readonly setEnv: Readonly<Record<string, string>>;
   /** Absent: the task's timeout alone counts; it also counts when it is the shorter one. */
   readonly timeoutMs?: number;
   readonly maxOutputBytes: number;
+}
+
+export interface Worktree {
+  /** What the branch of an attempt starts from: a branch, a tag or a commit of the repository. */
+  readonly base: string;
+  /** When the folder stays. What has been changed stays in any case, on the branch. */
+  readonly keep: 'failure' | 'always' | 'never';
 }
 
 /** The program reads its work from its standard input and writes its result to its standard output. */
@@ -104,6 +113,28 @@ const anyFields = {
   weight: { type: 'number', exclusiveMinimum: 0, maximum: 1000, description: 'a number above 0, at most 1000' },
 };
 
+/** Of a type with `cwd: worktree`. */
+const worktreeSchema = {
+  type: 'object',
+  description: 'a map, e.g. {repository: ../app, base: main, keep: failure}',
+  properties: {
+    repository: { type: 'string', minLength: 1, default: '.', description: "a folder; relative to this file's" },
+    base: {
+      type: 'string',
+      pattern: '^[^-]',
+      default: 'HEAD',
+      description: 'a branch, a tag or a commit of the repository',
+    },
+    keep: { enum: ['failure', 'always', 'never'], default: 'failure', description: 'failure, always or never' },
+  },
+  additionalProperties: false,
+};
+
+const inWorktreeSchema = {
+  type: 'object',
+  properties: { cwd: { const: 'worktree', description: 'worktree, where there is a field worktree' } },
+};
+
 const commandSchema = {
   type: 'object',
   description: 'the fields of an agent type, e.g. {argv: [sha256sum], stdin: input}',
@@ -137,7 +168,13 @@ const commandSchema = {
       default: 'text',
       description: `text, json, ${templateNames.join(', ')}, which are the parsers that there are`,
     },
-    cwd: { type: 'string', minLength: 1, default: '.', description: "a folder; relative to this file's" },
+    cwd: {
+      type: 'string',
+      minLength: 1,
+      default: '.',
+      description: "a folder, relative to this file's; or worktree",
+    },
+    worktree: worktreeSchema,
     env: {
       type: 'array',
       items: variableSchema,
@@ -171,6 +208,7 @@ const commandSchema = {
   required: ['argv'],
   dependentRequired: { args: ['template'] },
   additionalProperties: false,
+  dependentSchemas: { worktree: inWorktreeSchema },
 };
 
 const ofPrograms = commandSchema.properties;
@@ -181,6 +219,7 @@ const acpSchema = {
     runtime: { const: 'acp' },
     argv: ofPrograms.argv,
     cwd: ofPrograms.cwd,
+    worktree: ofPrograms.worktree,
     env: ofPrograms.env,
     setEnv: ofPrograms.setEnv,
     timeoutMs: ofPrograms.timeoutMs,
@@ -195,6 +234,7 @@ const acpSchema = {
   },
   required: ['argv'],
   additionalProperties: false,
+  dependentSchemas: { worktree: inWorktreeSchema },
 };
 
 const externalSchema = {
@@ -286,7 +326,7 @@ export function parseAgentTypes(text: string, path: string): LoadedAgentTypes {
   if (file !== null && check(ajv.compile(fileSchema), file, [])) {
     for (const [name, fields] of Object.entries(file.agentTypes ?? {})) {
       const runtime = fields.runtime === 'external' || fields.runtime === 'acp' ? fields.runtime : 'command';
-      const filled = runtime === 'command' ? filledIn(fields) : fields;
+      const filled = withWorktree(runtime === 'command' ? filledIn(fields) : fields);
       if (!check(validators[runtime], filled, ['agentTypes', name])) continue;
       const { args = [], ...type } = { ...filled, name } as AgentType & { readonly args?: readonly string[] };
       agentTypes.set(name, type.runtime === 'external' ? type : withPathsFrom(dirname(resolve(path)), type, args));
@@ -295,6 +335,11 @@ export function parseAgentTypes(text: string, path: string): LoadedAgentTypes {
   if (problems.length === 0) return { ok: true, agentTypes };
   problems.sort((a, b) => a.offset - b.offset);
   return { ok: false, problems: problems.map(({ offset, message }) => problemAt(offset, message)) };
+}
+
+/** The schema has the defaults of what stands in it. */
+function withWorktree(fields: RawType): RawType {
+  return fields.cwd === 'worktree' && fields.runtime !== 'external' ? { worktree: {}, ...fields } : fields;
 }
 
 /** What the type leaves out, its template says. The variables are those of both. */
@@ -311,7 +356,10 @@ function filledIn(fields: RawType): RawType {
 function withPathsFrom<T extends ProgramType>(folder: string, type: T, more: readonly string[]): T {
   const [program, ...args] = type.argv;
   const found = program.includes('/') ? resolve(folder, program) : program;
-  return { ...type, argv: [found, ...args, ...more], cwd: resolve(folder, type.cwd) };
+  const located = { ...type, argv: [found, ...args, ...more] as const };
+  if (type.worktree === undefined) return { ...located, cwd: resolve(folder, type.cwd) };
+  const { repository, ...worktree } = type.worktree as Worktree & { readonly repository: string };
+  return { ...located, cwd: resolve(folder, repository), worktree };
 }
 
 /** `key` is given when the problem is not the value but a key of it. */

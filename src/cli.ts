@@ -9,6 +9,8 @@ import { Command } from 'commander';
 import { addApprove } from './commands/approve.ts';
 import { addBridge } from './commands/bridge.ts';
 import { addCall } from './commands/call.ts';
+import { addDoctor } from './commands/doctor.ts';
+import { addInit } from './commands/init.ts';
 import { addPing } from './commands/ping.ts';
 import { addRun } from './commands/run.ts';
 import { addServe } from './commands/serve.ts';
@@ -22,6 +24,8 @@ const program = new Command('skein')
   .version(version)
   .showHelpAfterError('(skein --help shows what there is)');
 
+addInit(program);
+addDoctor(program);
 addServe(program);
 addWorker(program);
 addRun(program);

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { loadAgentTypes, parseAgentTypes, type AgentType, type CommandType } from '../src/agent-types.ts';
+import { loadAgentTypes, parseAgentTypes, type AcpType, type AgentType, type CommandType } from '../src/agent-types.ts';
 import { templates } from '../src/templates/index.ts';
 
 function types(text: string): ReadonlyMap<string, AgentType> {
@@ -69,6 +69,27 @@ agentTypes:
       maxConcurrent: 4,
       weight: 1.5,
     });
+  });
+
+  test('a worktree: of the repository that holds the file, or of another', () => {
+    const plain = types('agentTypes: {a: {argv: [x], cwd: worktree}}').get('a') as CommandType;
+    assert.deepEqual([plain.cwd, plain.worktree], ['/etc/skein', { base: 'HEAD', keep: 'failure' }]);
+    const text = 'agentTypes: {a: {argv: [x], cwd: worktree, worktree: {repository: ../app, base: main, keep: never}}}';
+    const other = types(text).get('a') as CommandType;
+    assert.deepEqual([other.cwd, other.worktree], ['/etc/app', { base: 'main', keep: 'never' }]);
+    const folder = types('agentTypes: {a: {argv: [x], cwd: ./worktree}}').get('a') as CommandType;
+    assert.deepEqual([folder.cwd, folder.worktree], ['/etc/skein/worktree', undefined]);
+    const acp = types('agentTypes: {a: {runtime: acp, argv: [x], cwd: worktree}}').get('a') as AcpType;
+    assert.deepEqual([acp.cwd, acp.worktree], ['/etc/skein', { base: 'HEAD', keep: 'failure' }]);
+    assert.match(
+      problems('agentTypes: {a: {runtime: external, cwd: worktree}}').join(),
+      /command or acp has this field$/,
+    );
+    assert.deepEqual(problems('agentTypes: {a: {argv: [x], cwd: src, worktree: {base: -x, bas: x}}}'), [
+      'skein.yaml:1:34: agentTypes.a.cwd: must be worktree, where there is a field worktree; it is "src"',
+      'skein.yaml:1:56: agentTypes.a.worktree.base: must be a branch, a tag or a commit of the repository; it is "-x"',
+      'skein.yaml:1:60: agentTypes.a.worktree.bas: unknown field; the nearest known one is base (known: repository, base, keep)',
+    ]);
   });
 
   test('an agent of the Agent Client Protocol has no standard input to choose, and says what it may', () => {

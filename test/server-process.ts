@@ -9,7 +9,12 @@ import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-export const cli = [process.execPath, '--import', 'tsx', fileURLToPath(new URL('../src/cli.ts', import.meta.url))];
+export const cli = [
+  process.execPath,
+  '--import',
+  import.meta.resolve('tsx'),
+  fileURLToPath(new URL('../src/cli.ts', import.meta.url)),
+];
 
 export interface ServerProcess {
   readonly port: number;

@@ -22,6 +22,13 @@ const bounded = {
   closeTimeoutMs: { env: null, default: 5_000, range: [0, 600_000] },
 } as const satisfies Readonly<Record<string, Bounded>>;
 
+/** What of the environment is read. */
+export const variables: readonly string[] = [
+  'MCP_HOST',
+  'MCP_TRANSPORT',
+  ...Object.values(bounded).flatMap(({ env }) => (env === null ? [] : [env])),
+];
+
 export interface Settings {
   /** MCP_HOST; 127.0.0.1 when absent. */
   readonly host: string;

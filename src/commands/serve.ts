@@ -9,16 +9,21 @@ export function addServe(program: Command): void {
   const command = program
     .command('serve')
     .description('Run a coordinator. Every flag has an environment variable of the same meaning.');
-  for (const setting of Object.values(settings) as Setting[]) {
-    const fallback = setting.default === null ? 'unset' : `default ${setting.default}`;
-    command.option(`${setting.flag} <${setting.unit}>`, `${setting.what} [${setting.env}, ${fallback}]`);
-  }
+  withSettings(command);
   command.addHelpText('after', '\nExample:\n  skein serve --port 9500 --data-dir ./.skein --config ./skein.yaml');
   command.action(async () => run(flagsOf(command.opts())));
 }
 
+/** A flag for each setting of a server. */
+export function withSettings(command: Command): void {
+  for (const setting of Object.values(settings) as Setting[]) {
+    const fallback = setting.default === null ? 'unset' : `default ${setting.default}`;
+    command.option(`${setting.flag} <${setting.unit}>`, `${setting.what} [${setting.env}, ${fallback}]`);
+  }
+}
+
 /** Commander names options after their flags; the table names them after what they are. */
-function flagsOf(options: Readonly<Record<string, string | undefined>>): Flags {
+export function flagsOf(options: Readonly<Record<string, string | undefined>>): Flags {
   const flags: Record<string, string> = {};
   for (const [name, { flag }] of Object.entries(settings) as [string, Setting][]) {
     const camel = flag.slice(2).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());

@@ -3,7 +3,7 @@
  */
 import { mkdir, open } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { lockDataDir } from './data-dir-lock.ts';
+import { takeLock } from '../lock.ts';
 import { LmdbStore } from './lmdb-store.ts';
 
 export type { LmdbStore };
@@ -16,7 +16,7 @@ export async function openDataDir(path: string): Promise<LmdbStore> {
   try {
     const directory = resolve(path);
     const made = await mkdir(directory, { recursive: true, mode: 0o700 });
-    const release = await lockDataDir(directory);
+    const release = await takeLock(directory);
     const store = await LmdbStore.open(join(directory, 'skein.mdb'), release).catch(afterwards(release));
     await checkFormat(store).catch(afterwards(() => store.close()));
     await syncNames(directory, made).catch(afterwards(() => store.close()));

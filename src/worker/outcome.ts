@@ -3,6 +3,7 @@
  */
 import type { Usage } from '../templates/index.ts';
 import type { Json } from './job.ts';
+import type { WorktreeReport } from './worktree.ts';
 
 export type FailureReason =
   | 'exit_code'
@@ -13,6 +14,7 @@ export type FailureReason =
   | 'not_executable'
   | 'spawn_failed'
   | 'bad_output'
+  | 'worktree_failed'
   | 'cancelled'
   | 'agent_error'
   | 'authentication_required'
@@ -35,6 +37,7 @@ const retryable: Readonly<Record<FailureReason, boolean>> = {
   not_executable: false,
   spawn_failed: true,
   bad_output: true,
+  worktree_failed: true,
   cancelled: false,
   agent_error: true,
   authentication_required: false,
@@ -58,8 +61,12 @@ export interface Failure {
   readonly message: string;
 }
 
-/** `usage` null: the program tells of none. */
-export type Outcome = { readonly durationMs: number; readonly usage: Usage | null } & (
+/** `usage` null: the program tells of none. `worktree`: where the type has one. */
+export type Outcome = {
+  readonly durationMs: number;
+  readonly usage: Usage | null;
+  readonly worktree?: WorktreeReport;
+} & (
   | { readonly ok: true; readonly result: Json }
   | (Failure & { readonly ok: false; readonly retryable: boolean; readonly details: RunDetails })
 );

@@ -18,6 +18,7 @@ import { execute } from './execute.ts';
 import type { Job, Json } from './job.ts';
 import type { Outcome } from './outcome.ts';
 import { coalesce } from './progress.ts';
+import { inWorktree, sweepWorktrees } from './worktree.ts';
 
 type Assignment = NonNullable<TaskNextResult['assignment']>;
 type Pending = TaskNextResult['pending'];
@@ -119,10 +120,11 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
           ({ waitedMs = 0 }) => waitedMs,
           () => 0,
         );
-      const outcome =
-        type.runtime === 'acp'
-          ? await runAcp(type, job, abort.signal, { ...running, ask, onProgress })
-          : await execute(type, job, abort.signal, { ...running, waitedMs });
+      const outcome = await inWorktree(type, job, { signal: abort.signal, log: own }, (placed) =>
+        placed.runtime === 'acp'
+          ? runAcp(placed, job, abort.signal, { ...running, ask, onProgress })
+          : execute(placed, job, abort.signal, { ...running, waitedMs }),
+      );
       done.abort();
       own.info(
         outcome.ok
@@ -143,6 +145,7 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
     }
   };
 
+  await sweepWorktrees(type, { signal: ending.signal, log });
   await Promise.all(Array.from({ length: type.maxConcurrent }, take));
   if (draining && !ending.signal.aborted) return 'drained';
   if (signal.aborted) await Promise.race([session.leave().catch(logged(log, 'leave')), after(farewellMs)]);
@@ -200,9 +203,12 @@ async function answer(
   stopped: AbortSignal,
 ): Promise<{ readonly pending: Pending } | null> {
   const { assignmentId, leaseToken } = assignment;
+  const { worktree } = outcome;
   const used = outcome.usage === null ? {} : { usage: outcome.usage };
   if (outcome.ok) {
     try {
+      // Beside the result, which is the program's own.
+      if (worktree !== undefined) await session.update({ assignmentId, leaseToken, progress: { worktree } });
       return await session.complete({ assignmentId, leaseToken, result: outcome.result, ...used });
     } catch (error) {
       if (!(error instanceof SkeinError) || error.reason !== 'answer_invalid') throw error;
@@ -212,7 +218,15 @@ async function answer(
   }
   if (stopped.aborted) return null;
   const { reason, message, retryable, details } = outcome;
-  return session.fail({ assignmentId, leaseToken, reason, message, retryable, details: { ...details }, ...used });
+  return session.fail({
+    assignmentId,
+    leaseToken,
+    reason,
+    message,
+    retryable,
+    details: { ...details, ...(worktree && { worktree }) },
+    ...used,
+  });
 }
 
 function describe(error: unknown): string {

@@ -29,11 +29,22 @@ export async function startExample(t: TestContext, config: string): Promise<Serv
 }
 
 /** Resolves when the command has ended; the test ends it if it has not. */
-export async function runCli(t: TestContext, { port }: ServerProcess, ...args: readonly string[]): Promise<Ran> {
+export function runCli(t: TestContext, { port }: ServerProcess, ...args: readonly string[]): Promise<Ran> {
+  return runCliIn(t, process.cwd(), { MCP_HOST: '127.0.0.1', MCP_TCP_PORT: String(port) }, ...args);
+}
+
+/** The same in a folder, with these variables beside the test's own. */
+export async function runCliIn(
+  t: TestContext,
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+  ...args: readonly string[]
+): Promise<Ran> {
   const [program, ...first] = cli;
   const child = spawn(program!, [...first, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, MCP_HOST: '127.0.0.1', MCP_TCP_PORT: String(port) },
+    cwd,
+    env: { ...process.env, ...env },
   });
   t.after(() => child.kill('SIGKILL'));
   const closed = once(child, 'close');

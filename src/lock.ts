@@ -1,5 +1,6 @@
 /**
- * One process per data directory, however it ends and however many start at once.
+ * One holder of a directory, however it ends and however many start at once: the server of a data directory, the worker
+ * of a worktree.
  *
  * The lock is the directory `lock` with a listening socket in it, whose name says who holds it (`ls` shows it).
  * - The kernel decides whether the holder lives: a connection to its socket is accepted, or refused from the moment
@@ -18,8 +19,16 @@ import { basename, join } from 'node:path';
 /** Of the host's name in the socket's name, which must fit into a socket address. */
 const hostCharsMax = 32;
 
-/** Resolves with the function that releases the lock; rejects, naming the holder, when another process has it. */
-export async function lockDataDir(path: string): Promise<() => Promise<void>> {
+export interface Holder {
+  readonly pid: string;
+  readonly host: string;
+  readonly since: string;
+}
+
+export class HeldError extends Error {}
+
+/** Resolves with the function that releases the lock; rejects with a HeldError, naming the holder, when somebody has it. */
+export async function takeLock(path: string): Promise<() => Promise<void>> {
   const lock = join(path, 'lock');
   const prepared = await mkdtemp(join(path, 'lock-'));
   const name = [
@@ -45,6 +54,20 @@ export async function lockDataDir(path: string): Promise<() => Promise<void>> {
   };
 }
 
+/** Who holds the directory; null: nobody, whether or not somebody died holding it. Changes nothing. */
+export async function lockHolder(path: string): Promise<Holder | null> {
+  const lock = join(path, 'lock');
+  for (const name of (await readdir(lock).catch(allow('ENOENT'))) ?? []) {
+    if (await isAlive(lock, name)) return holderNamed(name);
+  }
+  return null;
+}
+
+function holderNamed(name: string): Holder {
+  const [pid = '', host = '', since = ''] = name.split('@');
+  return { pid, host, since };
+}
+
 /** False when the target has an owner, dead or alive. */
 async function renameToEmpty(from: string, to: string): Promise<boolean> {
   try {
@@ -61,8 +84,8 @@ async function removeDead(lock: string): Promise<void> {
   const names = await readdir(lock).catch(allow('ENOENT'));
   for (const name of names ?? []) {
     if (await isAlive(lock, name)) {
-      const [pid, host, since] = name.split('@');
-      throw new Error(
+      const { pid, host, since } = holderNamed(name);
+      throw new HeldError(
         `it is held by process ${pid} on host ${host} since ${since}: stop that, or use another directory`,
       );
     }
