@@ -11,6 +11,10 @@ export type AgentId = string;
  */
 export type AgentStatus = 'spawning' | 'active' | 'busy' | 'draining' | 'offline' | 'failed' | 'stopped';
 /**
+ * The resumeToken of the agent to act as. It is needed where requests share no connection: in MCP 2026-07-28 over HTTP.
+ */
+export type AgentToken = string;
+/**
  * Idempotency key: the same id with the same arguments gives the same answer and one effect, for 10 minutes.
  */
 export type RequestId = string;
@@ -314,6 +318,7 @@ export interface AgentMessageArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   from?: string;
+  token?: AgentToken;
   /**
    * The messageId that this answers.
    */
@@ -570,6 +575,7 @@ export interface FileReleaseArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   /**
    * Only this one of the agent's reservations.
    */
@@ -607,6 +613,7 @@ export interface FileReserveArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   globs: Globs1;
   /**
    * exclusive (the default): nobody else may reserve these files. shared: others may too, as shared; for files that are only read.
@@ -781,6 +788,7 @@ export interface MessageAckArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   /**
    * seq of the last message dealt with.
    */
@@ -797,6 +805,7 @@ export interface MessageNextArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   /**
    * seq of the last message seen; 0 (the default) begins with the oldest that is not acknowledged.
    */
@@ -1054,6 +1063,7 @@ export interface SwarmLeaveArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   reason?: string;
   requestId?: RequestId;
 }
@@ -1364,6 +1374,7 @@ export interface TaskCompleteArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   assignmentId: AssignmentId;
   leaseToken: LeaseToken;
   /**
@@ -1449,6 +1460,7 @@ export interface TaskFailArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   assignmentId: AssignmentId;
   leaseToken: LeaseToken;
   /**
@@ -1532,6 +1544,7 @@ export interface TaskNextArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   /**
    * How long to wait, at most, for something to answer with: 30 when absent; 0 answers at once.
    */
@@ -1833,6 +1846,7 @@ export interface TaskReleaseArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   assignmentId: AssignmentId;
   leaseToken: LeaseToken;
   reason?: string;
@@ -1966,6 +1980,7 @@ export interface TaskUpdateArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   assignmentId: AssignmentId;
   leaseToken: LeaseToken;
   /**

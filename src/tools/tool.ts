@@ -27,18 +27,25 @@ export interface Services {
   readonly limits: Readonly<Record<string, number | null>>;
 }
 
-/** The connection that calls, as far as tools see it. */
+/** An agent as which somebody acts, and the resume token with which it joined. */
+export interface Acting {
+  readonly swarmId: string;
+  readonly actor: Actor;
+  readonly token: string;
+}
+
+/** The connection that calls, or what stands for one, as far as tools see it. */
 export interface Caller {
-  /** Address and port at which the connection arrived. */
+  /** Address and port at which workers are reached. */
   readonly endpoint: string;
   /** The agents as which it acts. */
-  readonly acting: ReadonlyMap<string, { readonly swarmId: string; readonly actor: Actor }>;
+  readonly acting: ReadonlyMap<string, Acting>;
   /** The swarm that it created or joined last. */
   newestSwarm: string | null;
   /** Resolves when its `swarm_init` and `swarm_join` that are under way are done; see `identifying`. */
   settling: Promise<unknown> | null;
   /** It acts as the agent from now on. */
-  joined(swarmId: string, actor: Actor): void;
+  joined(acting: Acting): void;
   left(agentId: string): void;
   /** Takes one of the connection's places for waiting requests; false: they are all taken. */
   beginWait(): boolean;

@@ -47,9 +47,9 @@ async function join(call: Call<SwarmJoinArguments>): Promise<Answer> {
     ),
   );
   if (isRefusal(answer)) return answer;
-  const { agentId, joins } = answer as { agentId: string; joins: number };
+  const { agentId, joins, resumeToken } = answer as { agentId: string; joins: number; resumeToken: string };
   caller.newestSwarm = swarmId;
-  caller.joined(swarmId, { agentId, joins });
+  caller.joined({ swarmId, actor: { agentId, joins }, token: resumeToken });
   return answer;
 }
 

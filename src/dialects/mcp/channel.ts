@@ -23,7 +23,8 @@ import {
   type Request,
 } from '../../wire/jsonrpc.ts';
 import type { Delivery, TurnedDown } from '../dialect.ts';
-import type { Watching } from './watching.ts';
+import type { Answers } from './server.ts';
+import { listenedUris, type Watching } from './watching.ts';
 
 /** A request that the library has not answered yet. */
 interface Pending {
@@ -46,7 +47,7 @@ const idOfListen: TurnedDown = {
 
 const silence: Delivery = { line: undefined, undelivered: null };
 
-export class Channel implements Transport {
+export class Channel implements Transport, Answers {
   onmessage?: NonNullable<Transport['onmessage']>;
   onclose?: () => void;
   onerror?: (error: Error) => void;
@@ -62,7 +63,6 @@ export class Channel implements Transport {
     this.#watching = watching;
   }
 
-  /** The revision that `initialize` agreed on. */
   get revision(): string | null {
     return this.#revision;
   }
@@ -84,12 +84,7 @@ export class Channel implements Transport {
 
   /** What it is told carries its id, and its answer is what ends it. */
   #listen(message: JSONRPCRequest, rawId: RawId, hasOwnId: boolean): Delivery {
-    const { notifications } = (message.params ?? {}) as {
-      readonly notifications?: { resourceSubscriptions?: unknown };
-    };
-    const uris = notifications?.resourceSubscriptions;
-    const strings = Array.isArray(uris) ? uris.filter((uri) => typeof uri === 'string') : [];
-    const problem = hasOwnId ? this.#watching.open(message.id, strings) : idOfListen;
+    const problem = hasOwnId ? this.#watching.open(message.id, listenedUris(message.params)) : idOfListen;
     if (problem === null) {
       this.onmessage?.(message);
       return silence;
@@ -139,7 +134,6 @@ export class Channel implements Transport {
 
   // ---- from the library
 
-  /** What to do if the answer to a request that is being made cannot be delivered. */
   owes(id: RequestId, undelivered: (() => void) | null): void {
     const pending = this.#pending.get(id);
     if (pending === undefined) undelivered?.();

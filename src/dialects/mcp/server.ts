@@ -10,16 +10,24 @@ import {
   Server,
   type CallToolResult,
   type GetPromptResult,
+  type RequestId,
   type ServerContext,
   type Tool,
 } from '@modelcontextprotocol/server';
 import { errors, nearestOf, prompts, version, type ProfileName } from '../../spec.ts';
 import type { TurnedDown } from '../dialect.ts';
-import type { Channel } from './channel.ts';
 import { listingOf, promptText, type Listing } from './listing.ts';
 import { tellWhileWaiting } from './progress.ts';
 import { listResources, reader, readResource, refusal, templates } from './resources.ts';
 import type { Watching } from './watching.ts';
+
+/** What becomes of the answers of one instance of the library. */
+export interface Answers {
+  /** The revision that `initialize` agreed on. */
+  readonly revision: string | null;
+  /** What to do if the answer to a request that is being made cannot be delivered. */
+  owes(id: RequestId, undelivered: (() => void) | null): void;
+}
 
 /** How tools are called, whatever the dialect. */
 export type CallTool = (
@@ -39,7 +47,7 @@ export const legacyRevisions = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-
 /** What is listed does not change while the server runs. */
 const unchanging = { ttlMs: 300_000, cacheScope: 'public' } as const;
 
-export function mcpServer(channel: Channel, watching: Watching, profile: ProfileName, callTool: CallTool): Server {
+export function mcpServer(answers: Answers, watching: Watching, profile: ProfileName, callTool: CallTool): Server {
   const listing = listingOf(profile);
   const server = new Server(
     { name: 'skein', title: 'skein', version },
@@ -55,17 +63,17 @@ export function mcpServer(channel: Channel, watching: Watching, profile: Profile
       },
     },
   );
-  server.setRequestHandler('tools/list', () => ({ tools: toolsFor(listing, channel.revision) }));
+  server.setRequestHandler('tools/list', () => ({ tools: toolsFor(listing, answers.revision) }));
   server.setRequestHandler('tools/call', async ({ params }, { mcpReq }) => {
     const { name, arguments: args = {} } = params;
     if (!listing.names.has(name)) throw unknownTool(name, listing, profile);
     const progress = progressOf(mcpReq);
     try {
       const { answer, undelivered } = await callTool(name, args, { signal: mcpReq.signal, onWait: progress.begin });
-      channel.owes(mcpReq.id, undelivered);
+      answers.owes(mcpReq.id, undelivered);
       if ('refused' in answer) return turnedDown(answer as TurnedDown);
       try {
-        return succeeded(answer, channel.revision);
+        return succeeded(answer, answers.revision);
       } catch (error) {
         // What cannot be written down is not delivered either.
         undelivered?.();

@@ -78,3 +78,10 @@ export class Watching {
     return null;
   }
 }
+
+/** What the params of `subscriptions/listen` want to hear of; whether they are well-formed is the library's to say. */
+export function listenedUris(params: unknown): readonly string[] {
+  const { notifications } = (params ?? {}) as { readonly notifications?: { readonly resourceSubscriptions?: unknown } };
+  const uris = notifications?.resourceSubscriptions;
+  return Array.isArray(uris) ? uris.filter((uri) => typeof uri === 'string') : [];
+}
