@@ -194,8 +194,10 @@ function toJson(message: BatchEntry): object {
       return { jsonrpc: '2.0', id: JSON.parse(message.id), method: message.method, params: message.params };
     case 'notification':
       return { jsonrpc: '2.0', method: message.method, params: message.params };
-    case 'response':
-      return { jsonrpc: '2.0', id: JSON.parse(message.id), result: message.result, error: message.error };
+    case 'response': {
+      const { result, error } = message;
+      return { jsonrpc: '2.0', id: JSON.parse(message.id), ...(error === undefined ? { result } : { error }) };
+    }
     case 'invalid':
       throw new Error('an invalid message is no JSON of ours');
   }

@@ -12,7 +12,6 @@ import {
   isLegacyRequest,
   ProtocolErrorCode,
   type JSONRPCRequest,
-  type McpServer,
   type Server,
 } from '@modelcontextprotocol/server';
 import { tools, type ProfileName } from '../../spec.ts';
@@ -22,12 +21,7 @@ import { HttpSession, refusal } from './session.ts';
 import { listenedUris, Watching, type Watch } from './watching.ts';
 
 /** Makes the instances of the library. */
-export type Serve = (
-  answers: Answers,
-  watching: Watching,
-  profile: ProfileName,
-  callTool: CallTool,
-) => Server | McpServer;
+export type Serve = (answers: Answers, watching: Watching, profile: ProfileName, callTool: CallTool) => Server;
 
 /** Who calls tools: a session, or one request. */
 export interface Peer {
@@ -126,7 +120,13 @@ export class McpHttp {
       revision: null,
       owes: (_, undelivered) => undelivered !== null && exchange.owes(undelivered),
     };
-    const handler = createMcpHandler(() => serve(answers, watching, profile, peer.callTool), {
+    const instance = (): Server => {
+      const server = serve(answers, watching, profile, peer.callTool);
+      // A method that there is not is 404, which the library only says of what nobody handles.
+      delete server.fallbackRequestHandler;
+      return server;
+    };
+    const handler = createMcpHandler(instance, {
       legacy: 'reject',
       bus,
       onerror: onError,

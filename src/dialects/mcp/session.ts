@@ -58,12 +58,11 @@ export class HttpSession implements Answers {
     this.#watching = new Watching(this.#peer.watch, subscriptionsMax, (uri) => {
       this.#server.sendResourceUpdated({ uri }).catch(onError);
     });
-    const product = serve(this, this.#watching, options.profile, this.#peer.callTool);
-    this.#server = 'server' in product ? product.server : product;
+    this.#server = serve(this, this.#watching, options.profile, this.#peer.callTool);
     this.#server.onclose = () => this.end();
     this.#server.onerror = onError;
     this.#transport = new SessionTransport(this.id, (id) => this.#pending.delete(id));
-    this.#connected = product.connect(this.#transport);
+    this.#connected = this.#server.connect(this.#transport);
   }
 
   get revision(): string | null {
