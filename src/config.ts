@@ -43,7 +43,15 @@ export const settings = {
     default: 9501,
     unit: 'port',
     range: [0, 65535],
-    what: 'HTTP port of /health; 0 picks a free one',
+    what: 'HTTP port of /health and /mcp; 0 picks a free one',
+  },
+  allowedHosts: {
+    env: 'MCP_ALLOWED_HOSTS',
+    flag: '--allowed-hosts',
+    kind: 'string',
+    default: null,
+    unit: 'hosts',
+    what: 'Names under which `/mcp` may be called, and web pages that may call it, besides loopback and MCP_BIND; separated by commas',
   },
   dialect: {
     env: 'MCP_DIALECT',
@@ -148,6 +156,15 @@ export const settings = {
     unit: 'requests/s',
     range: [0, 1_000_000_000],
     what: 'Requests per second and connection; 0 lifts it',
+  },
+  sessionIdleSeconds: {
+    env: 'MCP_SESSION_IDLE',
+    flag: '--session-idle',
+    kind: 'integer',
+    default: 900,
+    unit: 's',
+    range: [1, 86_400],
+    what: 'How long an MCP session over HTTP, or an agent there that names itself by its token, may be silent before it is lost',
   },
   swarmConcurrency: {
     env: 'MCP_SWARM_CONCURRENCY',

@@ -19,10 +19,13 @@ import { lmdbBank } from './memory/lmdb.ts';
 import { redisBank } from './memory/redis.ts';
 import type { Log } from './observe/log.ts';
 import { Dispatcher } from './server/dispatch.ts';
+import { mcpServer } from './dialects/mcp/server.ts';
+import { allowedHosts } from './server/hosts.ts';
 import { listenHttp, type Health, type HttpServer } from './server/http.ts';
+import { McpEndpoint } from './server/mcp-endpoint.ts';
 import { defaultConnectionLimits } from './server/limits.ts';
 import { listenTcp, type TcpServer } from './server/tcp.ts';
-import type { Services } from './tools/index.ts';
+import type { LostWorker, Services } from './tools/index.ts';
 
 export interface Running {
   readonly host: string;
@@ -124,6 +127,7 @@ export async function serve(
     rateLimit: config.rateLimit,
     keepAliveMs: config.keepAliveSeconds * 1000,
     connectionsMax: config.connectionsMax,
+    sessionIdleMs: config.sessionIdleSeconds * 1000,
   };
   let tcp: TcpServer | undefined;
   let http: HttpServer | undefined;
@@ -143,6 +147,7 @@ export async function serve(
     durability: { journal: journal.durability, memory: bank.store },
     limits: { ...limits, ...connectionLimits, ...bankLimits, swarmConcurrency: config.swarmConcurrency, swarmsMax },
   };
+  const waitSecondsMax = waitSecondsMaxBy(clientWaits);
   const dispatcher = new Dispatcher({
     dialect: plain,
     speaks: config.dialect,
@@ -152,15 +157,17 @@ export async function serve(
     batchMax: connectionLimits.batchMax,
     batchReplyMax: connectionLimits.lineBytesMax,
     subscriptionsMax: connectionLimits.subscriptionsMax,
-    waitSecondsMax: waitSecondsMaxBy(clientWaits),
+    waitSecondsMax,
   });
 
   const close = async (): Promise<void> => {
-    // The coordinator before the listener, so that whoever waits is told why nothing comes any more.
-    for (const part of [http, coordinator, tcp, bank, journal, store]) {
+    // The coordinator before the listeners, so that whoever waits is told why nothing comes any more.
+    for (const part of [coordinator, http, tcp, bank, journal, store]) {
       await part?.close().catch((error: unknown) => log.error({ err: error }, 'closing'));
     }
   };
+  const onLost = ({ swarmId, actor }: LostWorker): void =>
+    coordinator.report(swarmId, { type: 'worker_lost', actor, reason: 'connection closed' });
   try {
     // Workers that were there before come back as soon as there is a port, and must find their swarms.
     await coordinator.open();
@@ -171,14 +178,26 @@ export async function serve(
       limits: connectionLimits,
       log,
       now: Date.now,
-      onLost: ({ swarmId, actor }) =>
-        coordinator.report(swarmId, { type: 'worker_lost', actor, reason: 'connection closed' }),
+      onLost,
     });
     host.serverAt(tcp.host, tcp.port);
     http = await listenHttp({
       host: config.bind,
       port: config.httpPort,
       health: () => health(coordinator, bank, failure),
+      mcp: new McpEndpoint({
+        dispatcher,
+        serve: mcpServer,
+        waitSecondsMax,
+        profile: config.profile,
+        limits: connectionLimits,
+        allowedHosts: allowedHosts(config.bind, config.allowedHosts),
+        endpoint: `${tcp.host}:${tcp.port}`,
+        log,
+        now: Date.now,
+        onLost,
+      }),
+      limits: connectionLimits,
       onError: (error) => log.error({ err: error }, 'http listener failed'),
     });
     log.info(

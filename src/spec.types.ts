@@ -11,6 +11,10 @@ export type AgentId = string;
  */
 export type AgentStatus = 'spawning' | 'active' | 'busy' | 'draining' | 'offline' | 'failed' | 'stopped';
 /**
+ * The resumeToken of the agent to act as, or the leaseToken of the claim that is accompanied. It is needed where requests share no connection: in MCP 2026-07-28 over HTTP.
+ */
+export type AgentToken = string;
+/**
  * Idempotency key: the same id with the same arguments gives the same answer and one effect, for 10 minutes.
  */
 export type RequestId = string;
@@ -318,6 +322,7 @@ export interface AgentMessageArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   from?: string;
+  token?: AgentToken;
   /**
    * The messageId that this answers.
    */
@@ -608,6 +613,7 @@ export interface ApproveArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   /**
    * What the agent wants to use.
    */
@@ -669,6 +675,7 @@ export interface FileReleaseArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   /**
    * Only this one of the agent's reservations.
    */
@@ -706,6 +713,7 @@ export interface FileReserveArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   globs: Globs1;
   /**
    * exclusive (the default): nobody else may reserve these files. shared: others may too, as shared; for files that are only read.
@@ -880,6 +888,7 @@ export interface MessageAckArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   /**
    * seq of the last message dealt with.
    */
@@ -896,6 +905,7 @@ export interface MessageNextArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   /**
    * seq of the last message seen; 0 (the default) begins with the oldest that is not acknowledged.
    */
@@ -1162,6 +1172,7 @@ export interface SwarmLeaveArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   reason?: string;
   requestId?: RequestId;
 }
@@ -1501,6 +1512,7 @@ export interface TaskCompleteArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   assignmentId: AssignmentId;
   leaseToken: LeaseToken;
   /**
@@ -1586,6 +1598,7 @@ export interface TaskFailArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   assignmentId: AssignmentId;
   leaseToken: LeaseToken;
   /**
@@ -1669,6 +1682,7 @@ export interface TaskNextArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   /**
    * How long to wait, at most, for something to answer with: 30 when absent; 0 answers at once.
    */
@@ -1978,6 +1992,7 @@ export interface TaskReleaseArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   assignmentId: AssignmentId;
   leaseToken: LeaseToken;
   reason?: string;
@@ -2111,6 +2126,7 @@ export interface TaskUpdateArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
+  token?: AgentToken;
   /**
    * One copy of a phase's work for one agent: taskId/phase/copy.
    */

@@ -15,9 +15,10 @@ import type { Delivery, Dialect, TurnedDown } from '../dialects/dialect.ts';
 import { McpConnection } from '../dialects/mcp/connection.ts';
 import { eraOf, type Era } from '../dialects/mcp/era.ts';
 import type { WaitSecondsMax } from '../dialects/mcp/patience.ts';
+import type { CallTool, Sources } from '../dialects/mcp/server.ts';
 import type { Log } from '../observe/log.ts';
 import { methods, nearestOf, tools, validate, type ProfileName, type Schema } from '../spec.ts';
-import { identifying, toolHandlers, type Answer, type Call, type Services } from '../tools/index.ts';
+import { identifying, toolHandlers, type Answer, type Call, type Caller, type Services } from '../tools/index.ts';
 import {
   encodeError,
   encodeResult,
@@ -34,7 +35,8 @@ import { watchSwarm } from './watching.ts';
 
 /** One call on its way: who asks and for how long, and what becomes of an answer that cannot be sent. */
 interface Passage {
-  readonly session: Session;
+  readonly caller: Caller;
+  readonly log: Log;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   readonly onWait: ((seconds: number) => void) | null;
@@ -43,7 +45,12 @@ interface Passage {
   undelivered: (() => void) | null;
 }
 
-type Method = (params: unknown, passage: Passage) => Promise<string | TurnedDown> | string | TurnedDown;
+/** One that came on a connection as a line. */
+interface LinePassage extends Passage {
+  readonly session: Session;
+}
+
+type Method = (params: unknown, passage: LinePassage) => Promise<string | TurnedDown> | string | TurnedDown;
 
 /** What a listener speaks: one dialect, or what each message is. */
 export type Speaks = 'auto' | 'plain' | 'mcp';
@@ -72,14 +79,14 @@ const batchTurn = 16;
 export class Dispatcher {
   readonly dialect: Dialect;
   readonly #options: DispatcherOptions;
-  readonly #rpc: JSONRPCServer<Passage>;
+  readonly #rpc: JSONRPCServer<LinePassage>;
   /** Once somebody wants to hear of it. */
   #list: SwarmList | null = null;
 
   constructor(options: DispatcherOptions) {
     this.dialect = options.dialect;
     this.#options = options;
-    this.#rpc = new JSONRPCServer<Passage>({
+    this.#rpc = new JSONRPCServer<LinePassage>({
       errorListener: (message, error) => options.log.error({ err: error }, message),
     });
     this.#rpc.mapErrorToJSONRPCErrorResponse = (id) => this.#errorResponse(id, internalError);
@@ -108,9 +115,12 @@ export class Dispatcher {
       mcp.notification(message, era);
       return silence;
     }
-    const passage: Passage = {
+    const { caller, log, signal } = session;
+    const passage: LinePassage = {
       session,
-      signal: session.signal,
+      caller,
+      log,
+      signal,
       onWait: null,
       waitSecondsMax: Infinity,
       undelivered: null,
@@ -202,28 +212,10 @@ export class Dispatcher {
   }
 
   #mcpConnection(session: Session): McpConnection {
-    const { profile, services, subscriptionsMax, waitSecondsMax } = this.#options;
+    const { profile, subscriptionsMax, waitSecondsMax } = this.#options;
     return new McpConnection(
       {
-        callTool: async (name, args, by) => {
-          const passage: Passage = Object.assign({ session, undelivered: null }, by);
-          try {
-            const answer = await this.#callTool(name, args, passage);
-            return { answer, undelivered: passage.undelivered };
-          } catch (error) {
-            session.log.error({ tool: name, err: error }, 'a tool failed');
-            return { answer: internalError, undelivered: null };
-          }
-        },
-        watch: (swarmId, taskId, onChange) =>
-          watchSwarm(
-            services.coordinator,
-            swarmId,
-            { taskId, onChange, writable: () => session.writable() },
-            session.log,
-          ),
-        watchList: (onChange) => this.#swarmList().watch({ onChange, writable: () => session.writable() }),
-        readEvents: (swarmId, from) => readEvents(services.coordinator, swarmId, from),
+        ...this.sourcesFor(this.toolsFor(session.caller, session.log), () => session.writable(), session.log),
         send: (line) => session.send(line),
         onError: (error) => session.log.debug({ detail: error.message }, 'MCP'),
       },
@@ -231,8 +223,29 @@ export class Dispatcher {
     );
   }
 
-  #swarmList(): SwarmList {
-    return (this.#list ??= new SwarmList(this.#options.services.coordinator));
+  /** How MCP calls tools for somebody; it never rejects. */
+  toolsFor(caller: Caller, log: Log): CallTool {
+    return async (name, args, by) => {
+      const passage: Passage = Object.assign({ caller, log, undelivered: null }, by);
+      try {
+        const answer = await this.#callTool(name, args, passage);
+        return { answer, undelivered: passage.undelivered };
+      } catch (error) {
+        log.error({ tool: name, err: error }, 'a tool failed');
+        return { answer: internalError, undelivered: null };
+      }
+    };
+  }
+
+  /** What MCP tells somebody; `writable` resolves when there is room for telling of more. */
+  sourcesFor(callTool: CallTool, writable: () => Promise<void>, log: Log): Sources {
+    const { coordinator } = this.#options.services;
+    return {
+      callTool,
+      watch: (swarmId, taskId, onChange) => watchSwarm(coordinator, swarmId, { taskId, onChange, writable }, log),
+      watchList: (onChange) => (this.#list ??= new SwarmList(coordinator)).watch({ onChange, writable }),
+      readEvents: (swarmId, from) => readEvents(coordinator, swarmId, from),
+    };
   }
 
   // ---- methods
@@ -265,7 +278,7 @@ export class Dispatcher {
     });
     this.#add('batch', (params, passage) => this.#callBatch(params, passage), null);
     this.#add('subscribe', async (params, { session }) => {
-      await settled(session);
+      await settled(session.caller);
       return subscribe(params, session, services, this.#options.log, this.#options.subscriptionsMax);
     });
     this.#add('unsubscribe', (params, { session }) => unsubscribe(params, session));
@@ -296,10 +309,10 @@ export class Dispatcher {
         data: { tool: name, path: problem.path },
       };
     }
-    if (!identifying.has(name)) await settled(passage.session);
+    if (!identifying.has(name)) await settled(passage.caller);
     const call: Call<never> = {
       args: args as never,
-      caller: passage.session,
+      caller: passage.caller,
       services: this.#options.services,
       signal: passage.signal,
       onWait: passage.onWait,
@@ -316,13 +329,13 @@ export class Dispatcher {
     }
     passage.undelivered = call.undelivered;
     if (isRefusal(answer)) {
-      passage.session.log.debug({ tool: name, reason: answer.refused, detail: answer.message }, 'refused');
+      passage.log.debug({ tool: name, reason: answer.refused, detail: answer.message }, 'refused');
     }
     return answer;
   }
 
   /** The method `batch`: entries without ids, answered in order by `{result}` or `{error}`; they fail alone. */
-  async #callBatch(entries: unknown, passage: Passage): Promise<string | TurnedDown> {
+  async #callBatch(entries: unknown, passage: LinePassage): Promise<string | TurnedDown> {
     if (!Array.isArray(entries)) {
       return { refused: 'invalid_arguments', message: 'batch: params must be an array of requests without ids' };
     }
@@ -346,7 +359,7 @@ export class Dispatcher {
       }
       const { method, params } = entry as { readonly method: string; readonly params?: unknown };
       if (method === 'batch') return refused(nestedBatch);
-      const own: Passage = Object.assign({}, passage, { undelivered: null });
+      const own: LinePassage = Object.assign({}, passage, { undelivered: null });
       const response = await this.#rpc.receive({ jsonrpc: '2.0', id: null, method, params }, own);
       return { line: encodeEntry(response!), undelivered: own.undelivered };
     };
@@ -440,8 +453,8 @@ function unknownTool(name: string): TurnedDown {
 }
 
 /** Requests that came after a `swarm_init` or `swarm_join` of their connection rest on what it brings. */
-async function settled(session: Session): Promise<void> {
-  while (session.settling !== null) await session.settling;
+async function settled(caller: Caller): Promise<void> {
+  while (caller.settling !== null) await caller.settling;
 }
 
 /** A client's own words, short enough to be repeated to it. */

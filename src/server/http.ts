@@ -1,5 +1,7 @@
-/** HTTP: `/health`, for whoever keeps containers running. */
-import { createServer, type OutgoingHttpHeaders } from 'node:http';
+/** HTTP: `/health`, for whoever keeps containers running, and `/mcp`. */
+import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConnectionLimits } from './limits.ts';
 import { listening } from './listening.ts';
 
 export interface Health {
@@ -11,7 +13,14 @@ export interface Health {
 export interface HttpServer {
   readonly host: string;
   readonly port: number;
+  /** Accepts no more, and ends every connection once what is under way has been answered, or soon after. */
   close(): Promise<void>;
+}
+
+/** `/mcp`. */
+export interface Endpoint {
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  close(): void;
 }
 
 /** @throws when the address cannot be listened on. */
@@ -19,34 +28,51 @@ export async function listenHttp(options: {
   readonly host: string;
   readonly port: number;
   readonly health: () => Health;
+  readonly mcp: Endpoint;
+  readonly limits: ConnectionLimits;
   readonly onError: (error: Error) => void;
 }): Promise<HttpServer> {
-  const server = createServer((request, response) => {
+  const { health, mcp, limits, onError } = options;
+  const server = createServer({ requestTimeout: limits.lineTimeoutMs }, (request, response) => {
     const path = (request.url ?? '/').split('?')[0];
     const reply = (status: number, body: object, headers: OutgoingHttpHeaders = {}): void => {
       response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });
       response.end(request.method === 'HEAD' ? undefined : `${JSON.stringify(body)}\n`);
     };
-    if (path !== '/health') return reply(404, { error: `there is nothing at ${path}: try /health` });
+    if (path === '/mcp') {
+      mcp.handle(request, response).catch((error: unknown) => {
+        // A request that its client breaks off while it is read is no bug of ours.
+        if (!request.destroyed) onError(error as Error);
+        response.destroy();
+      });
+      return;
+    }
+    if (path !== '/health') return reply(404, { error: `there is nothing at ${path}: try /health, or /mcp` });
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       return reply(405, { error: 'use GET or HEAD' }, { allow: 'GET, HEAD' });
     }
-    const health = options.health();
-    reply(health.status === 'failing' ? 503 : 200, health);
+    const healthy = health();
+    reply(healthy.status === 'failing' ? 503 : 200, healthy);
   });
   const { address, port } = await listening(
     server,
     { host: options.host, port: options.port },
     '--bind (MCP_BIND) or --http-port (MCP_HTTP_PORT)',
   );
-  server.on('error', options.onError);
+  server.on('error', onError);
+  server.maxConnections = limits.connectionsMax;
   return {
     host: address,
     port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      mcp.close();
+      const over = new AbortController();
+      const linger = sleep(limits.lingerMs, undefined, { signal: over.signal }).catch(() => {});
+      await Promise.race([closed, linger]);
+      over.abort();
+      server.closeAllConnections();
+      await closed;
+    },
   };
 }

@@ -10,9 +10,10 @@ import type { Delivery, TurnedDown } from '../dialects/dialect.ts';
 import type { McpConnection } from '../dialects/mcp/connection.ts';
 import type { Log } from '../observe/log.ts';
 import type { ProfileName } from '../spec.ts';
-import type { Acting, Caller, LostWorker } from '../tools/index.ts';
+import type { LostWorker } from '../tools/index.ts';
 import { encodeError, encodeNotification, parse, type Message } from '../wire/jsonrpc.ts';
 import { LineDecoder, type Line } from '../wire/lines.ts';
+import { ToolCaller } from './caller.ts';
 import { batchWindow, type Dispatcher } from './dispatch.ts';
 import { drain } from './drain.ts';
 import type { ConnectionLimits } from './limits.ts';
@@ -25,21 +26,17 @@ const writeMax = 64 * 1024;
 /** Calls that a connection may begin before the others have their turn. */
 const turnCalls = 64;
 
-export class Session implements Caller {
-  readonly endpoint: string;
-  readonly acting = new Map<string, Acting>();
+export class Session {
+  readonly caller: ToolCaller;
   readonly subscriptions = new Map<string, Subscription>();
   readonly log: Log;
   /** What its client wants to be shown in MCP; null: what the listener is set to. */
   profile: ProfileName | null = null;
   /** Set once its client has spoken MCP. */
   mcp: McpConnection | null = null;
-  newestSwarm: string | null = null;
-  settling: Promise<unknown> | null = null;
   readonly #socket: Socket;
   readonly #dispatcher: Dispatcher;
   readonly #limits: ConnectionLimits;
-  readonly #onLost: (lost: LostWorker) => void;
   readonly #now: () => number;
   readonly #decoder: LineDecoder;
   readonly #rate: RateLimit;
@@ -50,8 +47,6 @@ export class Session implements Caller {
    */
   #state: 'open' | 'ended' | 'leaving' | 'closing' = 'open';
   #inFlight = 0;
-  /** Of those in flight: the ones that wait for something to happen. */
-  #waits = 0;
   #inFlightChars = 0;
   /** What is left of this turn; 0 or less: it goes on in the next turn of the event loop. */
   #turn = turnCalls;
@@ -76,11 +71,16 @@ export class Session implements Caller {
     this.#socket = socket;
     this.#dispatcher = context.dispatcher;
     this.#limits = limits;
-    this.#onLost = context.onLost;
     this.#now = context.now;
     this.#decoder = new LineDecoder({ lineBytesMax: limits.lineBytesMax });
     this.#rate = new RateLimit(limits.rateLimit, context.now());
-    this.endpoint = endpointOf(socket);
+    this.caller = new ToolCaller({
+      endpoint: endpointOf(socket),
+      waitsMax: limits.waitsMax,
+      onLost: context.onLost,
+    });
+    // A request that waits takes no place of one that works.
+    this.caller.onWait = () => setImmediate(() => this.#readLinesIfStuck());
     setMaxListeners(0, this.#gone.signal);
 
     socket.setNoDelay(true);
@@ -94,30 +94,6 @@ export class Session implements Caller {
 
   get signal(): AbortSignal {
     return this.#gone.signal;
-  }
-
-  // ---- what tools see
-
-  joined(swarmId: string, actor: Acting['actor']): void {
-    const acting = { swarmId, actor };
-    if (this.signal.aborted) this.#lose(acting);
-    else this.acting.set(actor.agentId, acting);
-  }
-
-  left(agentId: string): void {
-    this.acting.delete(agentId);
-  }
-
-  beginWait(): boolean {
-    if (this.#waits >= this.#limits.waitsMax) return false;
-    this.#waits += 1;
-    // A request that waits takes no place of one that works.
-    setImmediate(() => this.#readLinesIfStuck());
-    return true;
-  }
-
-  endWait(): void {
-    this.#waits -= 1;
   }
 
   // ---- reading
@@ -152,7 +128,7 @@ export class Session implements Caller {
     return (
       (this.#state === 'open' || this.#state === 'ended') &&
       this.#turn > 0 &&
-      this.#inFlight - this.#waits < this.#limits.inFlightMax &&
+      this.#inFlight - this.caller.waits < this.#limits.inFlightMax &&
       this.#inFlightChars < this.#limits.inFlightCharsMax &&
       this.#hasOutputRoom()
     );
@@ -338,7 +314,7 @@ export class Session implements Caller {
     if (!readAll) return;
     if (this.#inFlight === 0) this.#end();
     // Whoever cannot send any more cannot do any work, either; a killed worker looks like this, too.
-    else if (this.#inFlight === this.#waits) this.#loseAgents();
+    else if (this.#inFlight === this.caller.waits) this.caller.loseAgents();
   }
 
   #end(): void {
@@ -354,23 +330,13 @@ export class Session implements Caller {
     this.#endSubscriptions();
     this.#gone.abort();
     this.mcp?.close();
-    this.#loseAgents();
+    this.caller.end();
     this.#wakeWriter();
   }
 
   #endSubscriptions(): void {
     for (const subscription of this.subscriptions.values()) subscription.end();
     this.subscriptions.clear();
-  }
-
-  #loseAgents(): void {
-    for (const acting of this.acting.values()) this.#lose(acting);
-    this.acting.clear();
-  }
-
-  /** A companion takes nothing with it when it goes. */
-  #lose({ swarmId, actor }: Acting): void {
-    if ('joins' in actor) this.#onLost({ swarmId, actor });
   }
 }
 

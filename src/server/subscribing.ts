@@ -16,7 +16,7 @@ export async function subscribe(
 ): Promise<string | TurnedDown> {
   const asked = params as { readonly swarmId?: string; readonly from?: number };
   const { coordinator } = services;
-  const swarmId = asked.swarmId ?? newestSwarm(session, services);
+  const swarmId = asked.swarmId ?? newestSwarm(session.caller, services);
   if (typeof swarmId !== 'string') return swarmId;
   const summary = coordinator.summary(swarmId);
   if (summary === undefined) return coordinator.refuseUnknown(swarmId);

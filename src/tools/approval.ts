@@ -60,7 +60,7 @@ async function answerOf(call: Call<ApproveArguments>, first: Approval): Promise<
   try {
     let approval = first;
     while (approval.behavior === 'waiting' && services.now() < until) {
-      const acting = actingAs(caller, args.agentId);
+      const acting = actingAs(caller, args.agentId, args.token);
       if (isRefusal(acting)) return acting;
       const answer = await services.coordinator.submit(
         acting.swarmId,

@@ -3,7 +3,7 @@
  */
 import type { Actor, Command } from '../core/command.ts';
 import { isRefusal, refuse, type Refusal } from '../core/refusal.ts';
-import type { Answer, Call, Caller, Services } from './tool.ts';
+import type { Acting, Answer, Call, Caller, Services } from './tool.ts';
 
 interface NamesSwarm {
   readonly swarmId?: string;
@@ -33,8 +33,19 @@ export function newestSwarm(caller: Caller, { coordinator }: Services): string |
 export function actingAs(
   caller: Caller,
   agentId: string | undefined,
+  token: string | undefined,
   argument = 'agentId',
-): { swarmId: string; actor: Actor } | Refusal {
+): Acting | Refusal {
+  if (token !== undefined) {
+    const acting = [...caller.acting.values()].find((each) => each.token === token);
+    if (acting !== undefined && (agentId ?? acting.actor.agentId) === acting.actor.agentId) return acting;
+    return refuse(
+      'not_joined',
+      acting === undefined
+        ? 'this connection has not joined with this token: call swarm_join on it first, with the token'
+        : `the token is that of agent ${acting.actor.agentId}, and ${argument} names ${agentId}: leave one of them out`,
+    );
+  }
   if (agentId !== undefined) {
     return (
       caller.acting.get(agentId) ??
@@ -47,7 +58,10 @@ export function actingAs(
   }
   const [only, another] = caller.acting.values();
   if (only === undefined) {
-    return refuse('not_joined', 'this connection acts as no agent: call swarm_join on it first');
+    return refuse(
+      'not_joined',
+      'this connection acts as no agent: call swarm_join first and, where requests share no connection, give its resumeToken as token',
+    );
   }
   if (another !== undefined) {
     return refuse(
@@ -71,12 +85,10 @@ export async function settle<T>(caller: Caller, run: () => Promise<T>): Promise<
 }
 
 /** Submits a command of the acting agent. */
-export async function submitActing<A extends { readonly agentId?: string; readonly requestId?: string }>(
-  call: Call<A>,
-  command: (actor: Actor) => Command,
-  waitSeconds = 0,
-): Promise<Answer> {
-  const acting = actingAs(call.caller, call.args.agentId);
+export async function submitActing<
+  A extends { readonly agentId?: string; readonly token?: string; readonly requestId?: string },
+>(call: Call<A>, command: (actor: Actor) => Command, waitSeconds = 0): Promise<Answer> {
+  const acting = actingAs(call.caller, call.args.agentId, call.args.token);
   if (isRefusal(acting)) return acting;
   return submitWaiting(call, acting.swarmId, withRequestId(command(acting.actor), call.args), waitSeconds);
 }

@@ -13,7 +13,7 @@ export const agentMessage: Handler<AgentMessageArguments> = async (call) => {
   const { args, caller, services } = call;
   const swarmId = swarmToSendIn(call);
   if (typeof swarmId !== 'string') return swarmId;
-  const sender = senderIn(swarmId, caller, args.from);
+  const sender = senderIn(swarmId, caller, args);
   if (sender !== null && isRefusal(sender)) return sender;
   const { agentId: to = null, broadcast = false, message, replyTo = null, ttl } = args;
   if ((to === null) !== broadcast) {
@@ -32,25 +32,31 @@ function swarmToSendIn(call: Call<AgentMessageArguments>): string | Refusal {
   const { args, caller } = call;
   if (args.agentId === undefined && args.swarmId === undefined) {
     const [only, another] = caller.acting.values();
-    const sender = args.from === undefined ? (another === undefined ? only : undefined) : caller.acting.get(args.from);
-    if (sender !== undefined) return sender.swarmId;
+    const named = args.from !== undefined || args.token !== undefined;
+    const sender = named ? actingAs(caller, args.from, args.token, 'from') : another === undefined ? only : undefined;
+    if (sender !== undefined && !isRefusal(sender)) return sender.swarmId;
   }
   return swarmOf(call, 'agents');
 }
 
 /** A connection that acts as no agent of the receiver's swarm sends as nobody, unless it says as whom. */
-function senderIn(swarmId: string, caller: Caller, from: string | undefined): ReturnType<typeof actingAs> | null {
-  if (from !== undefined) {
-    const acting = actingAs(caller, from);
+function senderIn(
+  swarmId: string,
+  caller: Caller,
+  { from, token }: AgentMessageArguments,
+): ReturnType<typeof actingAs> | null {
+  if (from !== undefined || token !== undefined) {
+    const acting = actingAs(caller, from, token, 'from');
     if (isRefusal(acting) || acting.swarmId === swarmId) return acting;
+    const { agentId } = acting.actor;
     return refuse(
       'not_joined',
-      `agent ${from} is of swarm ${acting.swarmId}: it cannot send to an agent of ${swarmId}`,
-      { agentId: from },
+      `agent ${agentId} is of swarm ${acting.swarmId}: it cannot send to an agent of ${swarmId}`,
+      { agentId },
     );
   }
   const here = [...caller.acting.values()].filter((acting) => acting.swarmId === swarmId);
-  return here.length <= 1 ? (here[0] ?? null) : actingAs(caller, undefined, 'from');
+  return here.length <= 1 ? (here[0] ?? null) : actingAs(caller, undefined, undefined, 'from');
 }
 
 export const messageNext: Handler<MessageNextArguments> = async (call) => {

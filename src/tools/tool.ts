@@ -27,10 +27,11 @@ export interface Services {
   readonly limits: Readonly<Record<string, number | null>>;
 }
 
-/** As whom a connection acts. */
+/** An agent as which somebody acts, and the token that names it: of its join, or of the claim that is accompanied. */
 export interface Acting {
   readonly swarmId: string;
   readonly actor: Actor;
+  readonly token: string;
 }
 
 /** A worker whose connection is gone. */
@@ -39,9 +40,9 @@ export interface LostWorker {
   readonly actor: Worker;
 }
 
-/** The connection that calls, as far as tools see it. */
+/** The connection that calls, or what stands for one, as far as tools see it. */
 export interface Caller {
-  /** Address and port at which the connection arrived. */
+  /** Address and port at which workers are reached. */
   readonly endpoint: string;
   /** The agents as which it acts. */
   readonly acting: ReadonlyMap<string, Acting>;
@@ -50,7 +51,7 @@ export interface Caller {
   /** Resolves when its `swarm_init` and `swarm_join` that are under way are done; see `identifying`. */
   settling: Promise<unknown> | null;
   /** It acts as the agent from now on. */
-  joined(swarmId: string, actor: Actor): void;
+  joined(acting: Acting): void;
   left(agentId: string): void;
   /** Takes one of the connection's places for waiting requests; false: they are all taken. */
   beginWait(): boolean;

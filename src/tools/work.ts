@@ -49,9 +49,9 @@ async function join(call: Call<SwarmJoinArguments>): Promise<Answer> {
     ),
   );
   if (isRefusal(answer)) return answer;
-  const { agentId, joins } = answer as { agentId: string; joins: number };
+  const { agentId, joins, resumeToken } = answer as { agentId: string; joins: number; resumeToken: string };
   caller.newestSwarm = swarmId;
-  caller.joined(swarmId, { agentId, joins });
+  caller.joined({ swarmId, actor: { agentId, joins }, token: resumeToken });
   return answer;
 }
 
@@ -81,7 +81,7 @@ async function accompany({ args, caller, services }: Call<SwarmJoinArguments>, c
     });
   }
   caller.newestSwarm = swarmId;
-  caller.joined(swarmId, { agentId, claim });
+  caller.joined({ swarmId, actor: { agentId, claim }, token: claim.leaseToken });
   return answer;
 }
 
@@ -149,7 +149,7 @@ export const taskUpdate: Handler<TaskUpdateArguments> = async (call) => {
 function claimOf({ args, caller }: Call<TaskUpdateArguments>): Companion['claim'] | Refusal {
   const { assignmentId, leaseToken } = args;
   if (assignmentId !== undefined && leaseToken !== undefined) return { assignmentId, leaseToken };
-  const acting = actingAs(caller, args.agentId);
+  const acting = actingAs(caller, args.agentId, args.token);
   if (isRefusal(acting)) return acting;
   if ('claim' in acting.actor) return acting.actor.claim;
   return refuse(

@@ -1,16 +1,18 @@
 /** The official MCP clients of both generations, in every revision that they can be made to speak. */
 import type { TestContext } from 'node:test';
-import { Client } from '@modelcontextprotocol/client';
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport as HttpTransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { tcpTransport } from './tcp-transport.ts';
 
-export type Transport = ReturnType<typeof tcpTransport>;
+export type Transport = Pick<ReturnType<typeof tcpTransport>, 'send' | 'break'>;
 type AnyTransport = Parameters<Client['connect']>[0];
 
 export interface Way {
   readonly name: string;
   readonly revision: string;
-  readonly connect: (t: TestContext, port: number) => Promise<{ client: Client; transport: Transport }>;
+  /** `query`: of the URL, over HTTP. */
+  readonly connect: (t: TestContext, port: number, query?: string) => Promise<{ client: Client; transport: Transport }>;
 }
 
 export const legacyRevisions = ['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25'];
@@ -19,7 +21,7 @@ const me = { name: 'test', version: '1' };
 
 async function connected(t: TestContext, client: Client, transport: Transport): ReturnType<Way['connect']> {
   t.after(() => transport.break());
-  await client.connect(transport as AnyTransport);
+  await client.connect(transport as unknown as AnyTransport);
   return { client, transport };
 }
 
@@ -27,7 +29,8 @@ async function connected(t: TestContext, client: Client, transport: Transport): 
 function asking(transport: Transport, revision: string): Transport {
   const { send } = transport;
   transport.send = (message: any) =>
-    send(
+    send.call(
+      transport,
       message.method === 'initialize'
         ? { ...message, params: { ...message.params, protocolVersion: revision } }
         : message,
@@ -69,6 +72,41 @@ export const v2Modern: Way = {
   connect: (t, port) =>
     connected(t, new Client(me, { versionNegotiation: { mode: { pin: modernRevision } } }), tcpTransport(port)),
 };
+
+/** Closing it breaks off its requests, and leaves its session as it is: as if its process had been killed. */
+function breakable(transport: StreamableHTTPClientTransport | HttpTransportV1): Transport {
+  return Object.assign(transport, { break: () => void transport.close() }) as unknown as Transport;
+}
+
+const at = (port: number, query: string): URL => new URL(`http://127.0.0.1:${port}/mcp${query}`);
+
+const v1Http = (revision: string): Way => ({
+  name: `v1 client over HTTP, ${revision}`,
+  revision,
+  connect: (t, port, query = '') =>
+    connected(t, clientV1(), asking(breakable(new HttpTransportV1(at(port, query))), revision)),
+});
+
+const v2Http = (name: string, revision: string, options: ConstructorParameters<typeof Client>[1]): Way => ({
+  name: `v2 client over HTTP, ${name}`,
+  revision,
+  connect: (t, port, query = '') =>
+    connected(t, new Client(me, options), breakable(new StreamableHTTPClientTransport(at(port, query)))),
+});
+
+const v2LegacyHttp = (revision: string): Way => v2Http(revision, revision, { supportedProtocolVersions: [revision] });
+const v2AutoHttp = v2Http('which probes', modernRevision, { versionNegotiation: { mode: 'auto' } });
+export const v2ModernHttp = v2Http(modernRevision, modernRevision, {
+  versionNegotiation: { mode: { pin: modernRevision } },
+});
+
+export const newestLegacyOverHttp = [v1Http('2025-11-25'), v2LegacyHttp('2025-11-25')];
+export const httpWays: readonly Way[] = [
+  ...legacyRevisions.map(v1Http),
+  ...legacyRevisions.map(v2LegacyHttp),
+  v2AutoHttp,
+  v2ModernHttp,
+];
 
 export const newestOfEach = [v1('2025-11-25'), v2Legacy('2025-11-25'), v2Modern];
 export const ways: readonly Way[] = [...legacyRevisions.map(v1), ...legacyRevisions.map(v2Legacy), v2Auto, v2Modern];

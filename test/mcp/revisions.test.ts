@@ -4,16 +4,17 @@ import { test } from 'node:test';
 import { tasksExtension } from '../../src/dialects/mcp/tasks.ts';
 import { errors, tools, validate, version } from '../../src/spec.ts';
 import { connectRaw, startServer } from '../server-process.ts';
-import { call, legacyRevisions, modernMeta, ways } from './clients.ts';
+import { call, httpWays, legacyRevisions, modernMeta, ways } from './clients.ts';
 
 const isModern = (revision: string): boolean => !legacyRevisions.includes(revision);
 
 test('MCP clients of every revision', async (t) => {
   const server = await startServer(t);
 
-  for (const { name, revision, connect } of ways) {
+  for (const way of [...ways, ...httpWays]) {
+    const { name, revision, connect } = way;
     await t.test(name, async (t) => {
-      const { client } = await connect(t, server.port);
+      const { client } = await connect(t, httpWays.includes(way) ? server.httpPort : server.port);
       assert.equal(client.getServerVersion()?.name, 'skein');
       assert.equal(client.getServerVersion()?.version, version);
       assert.deepEqual(client.getServerCapabilities(), {

@@ -8,8 +8,9 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { CommandType } from '../../src/agent-types.ts';
 import { templateNames, type TemplateName } from '../../src/templates/index.ts';
-import { execute, type Outcome } from '../../src/worker/execute.ts';
+import { execute } from '../../src/worker/execute.ts';
 import type { Job } from '../../src/worker/job.ts';
+import type { Outcome } from '../../src/worker/outcome.ts';
 import { temporaryFolder } from '../server-process.ts';
 
 const defaults: CommandType = {

@@ -24,10 +24,10 @@ import {
   type RawId,
   type Request,
 } from '../../wire/jsonrpc.ts';
-import type { Delivery, TurnedDown } from '../dialect.ts';
-import { serverInfo } from './server.ts';
-import { declaresTasks, undeclared } from './tasks.ts';
-import { listed, type Watched, type Watching } from './watching.ts';
+import type { Delivery } from '../dialect.ts';
+import { listen } from './listen.ts';
+import { serverInfo, type Answers } from './server.ts';
+import type { Watching } from './watching.ts';
 
 /** A request that the library has not answered yet. */
 interface Pending {
@@ -43,14 +43,15 @@ const notOfMcp: ErrorObject = {
   message: 'params must be an object, and in its _meta a progressToken must be a string or an integer',
 };
 
-const idOfListen: TurnedDown = {
-  refused: 'invalid_arguments',
+const idOfListen: ErrorObject = {
+  code: ProtocolErrorCode.InvalidParams,
   message: 'the id of subscriptions/listen must be a string or an integer, and not that of another request under way',
+  data: { reason: 'invalid_arguments' },
 };
 
 const silence: Delivery = { line: undefined, undelivered: null };
 
-export class Channel implements Transport {
+export class Channel implements Transport, Answers {
   onmessage?: NonNullable<Transport['onmessage']>;
   onclose?: () => void;
   onerror?: (error: Error) => void;
@@ -66,7 +67,6 @@ export class Channel implements Transport {
     this.#watching = watching;
   }
 
-  /** The revision that `initialize` agreed on. */
   get revision(): string | null {
     return this.#revision;
   }
@@ -88,25 +88,10 @@ export class Channel implements Transport {
 
   /** What it is told carries its id, and its answer is what ends it. */
   #listen(message: JSONRPCRequest, rawId: RawId, hasOwnId: boolean): Delivery {
-    const { notifications, _meta: meta } = (message.params ?? {}) as {
-      readonly notifications?: { resourceSubscriptions?: unknown; resourcesListChanged?: unknown; taskIds?: unknown };
-      readonly _meta?: object;
-    };
-    if (notifications?.taskIds !== undefined && !declaresTasks(meta)) {
-      const { code, message: said, data } = undeclared();
-      return { line: encodeError(rawId, { code, message: said, data }), undelivered: null };
-    }
-    const uris = notifications?.resourceSubscriptions;
-    const wanted: Watched[] = Array.isArray(uris) ? uris.filter((uri) => typeof uri === 'string') : [];
-    if (notifications?.resourcesListChanged === true) wanted.push(listed);
-    const problem = hasOwnId ? this.#watching.open(message.id, wanted) : idOfListen;
-    if (problem === null) {
-      this.onmessage?.(message);
-      return silence;
-    }
-    const { refused: reason, message: said } = problem;
-    const error = { code: ProtocolErrorCode.InvalidParams, message: said, data: { reason } };
-    return { line: encodeError(rawId, error), undelivered: null };
+    const error = hasOwnId ? listen(message, this.#watching) : idOfListen;
+    if (error !== null) return { line: encodeError(rawId, error), undelivered: null };
+    this.onmessage?.(message);
+    return silence;
   }
 
   notification({ method, params }: Notification): void {
@@ -159,7 +144,6 @@ export class Channel implements Transport {
 
   // ---- from the library
 
-  /** What to do if the answer to a request that is being made cannot be delivered. */
   owes(id: RequestId, undelivered: (() => void) | null): void {
     const pending = this.#pending.get(id);
     if (pending === undefined) undelivered?.();

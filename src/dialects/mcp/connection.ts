@@ -12,9 +12,8 @@ import type { Delivery } from '../dialect.ts';
 import { Channel } from './channel.ts';
 import { revisionOf, type Era } from './era.ts';
 import type { WaitSecondsMax } from './patience.ts';
-import { mcpServer, type CallTool } from './server.ts';
-import type { ReadEvents } from './resources.ts';
-import { listed, Watching, type Watch, type WatchList } from './watching.ts';
+import { mcpServer, type Sources } from './server.ts';
+import { listed, Watching } from './watching.ts';
 
 const modernRevisions = ['2026-07-28'];
 
@@ -25,11 +24,7 @@ export interface McpOptions {
 }
 
 /** The connection, as far as MCP needs it. */
-export interface McpHost {
-  readonly callTool: CallTool;
-  readonly watch: Watch;
-  readonly watchList: WatchList;
-  readonly readEvents: ReadEvents;
+export interface McpHost extends Sources {
   send(line: string): void;
   /** What the library has to say about its client or itself, and no client is told. */
   onError(error: Error): void;

@@ -11,19 +11,27 @@ import {
   Server,
   type CallToolResult,
   type GetPromptResult,
+  type RequestId,
   type ServerContext,
   type Tool,
 } from '@modelcontextprotocol/server';
 import { errors, nearestOf, prompts, tools, version, type ProfileName } from '../../spec.ts';
 import type { TurnedDown } from '../dialect.ts';
-import type { Channel } from './channel.ts';
 import type { Era } from './era.ts';
 import { listingOf, promptText, type Listing } from './listing.ts';
 import type { ClientInfo, WaitSecondsMax } from './patience.ts';
 import { tellWhileWaiting } from './progress.ts';
 import { listResources, readResource, refusal, templates, type ReadEvents } from './resources.ts';
 import { declaresTasks, handing, handleOf, serveTasks, tasksExtension } from './tasks.ts';
-import { listed, type Watching } from './watching.ts';
+import { listed, type Watch, type Watching, type WatchList } from './watching.ts';
+
+/** What becomes of the answers of one instance of the library. */
+export interface Answers {
+  /** The revision that `initialize` agreed on. */
+  readonly revision: string | null;
+  /** What to do if the answer to a request that is being made cannot be delivered. */
+  owes(id: RequestId, undelivered: (() => void) | null): void;
+}
 
 /** How tools are called, whatever the dialect. */
 export type CallTool = (
@@ -41,6 +49,14 @@ export type CallTool = (
 
 export const serverInfo = { name: 'skein', title: 'skein', version };
 
+/** What it tells its client comes from here. */
+export interface Sources {
+  readonly callTool: CallTool;
+  readonly watch: Watch;
+  readonly watchList: WatchList;
+  readonly readEvents: ReadEvents;
+}
+
 /** Newest first: what is offered to a client that asks for another one. */
 export const legacyRevisions = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'];
 
@@ -56,7 +72,7 @@ export interface ServerOptions {
 }
 
 export function mcpServer(
-  channel: Channel,
+  answers: Answers,
   watching: Watching,
   { era, profile, waitSecondsMax, callTool, readEvents }: ServerOptions,
 ): Server {
@@ -85,7 +101,7 @@ export function mcpServer(
   server.setRequestHandler('tools/list', (_, { mcpReq }) =>
     era === 'modern' && declaresTasks(mcpReq.envelope)
       ? { tools: listing.handingTools, cacheScope: 'private' }
-      : { tools: toolsFor(listing, channel.revision) },
+      : { tools: toolsFor(listing, answers.revision) },
   );
   server.setRequestHandler('tools/call', async ({ params }, { mcpReq }) => {
     const { name, arguments: args = {} } = params;
@@ -98,12 +114,12 @@ export function mcpServer(
         onWait: progress.begin,
         waitSecondsMax: isHanded ? 0 : waitSecondsMax(clientOf(server, mcpReq)),
       });
-      channel.owes(mcpReq.id, undelivered);
+      answers.owes(mcpReq.id, undelivered);
       if ('refused' in answer) return turnedDown(answer as TurnedDown);
       const handle = isHanded ? await handleOf(answer as { taskId: string; ended?: boolean }, callFor(mcpReq)) : null;
       if (handle !== null) return handle;
       try {
-        return succeeded(name, answer, channel.revision);
+        return succeeded(name, answer, answers.revision);
       } catch (error) {
         // What cannot be written down is not delivered either.
         undelivered?.();
