@@ -159,9 +159,13 @@ class Bridge {
       // The next connection begins with it.
       if (request === this.#handshake || this.#isAskedAgain(request)) continue;
       this.#underWay.delete(key);
+<<<<<<< HEAD
       const reply = lost(request);
       if (line.kind !== 'batch') this.#write(reply);
       else if (arrays.get(line)?.push(reply) === undefined) arrays.set(line, [reply]);
+=======
+      this.#write(lost(request, this.#options.claim === null));
+>>>>>>> runtimes/runtimes
     }
     // An array is answered by an array.
     for (const replies of arrays.values()) this.#write(`[${replies.join(',')}]`);
@@ -279,7 +283,7 @@ function keyOf(rawId: string): string {
 }
 
 /** What a request is answered whose connection was lost: for a tool a result, since that is what models see. */
-function lost(request: Request): string {
+function lost(request: Request, joinsItself: boolean): string {
   const { id, method, params } = request;
   const data = { reason: 'connection_lost', definite: false };
   if (method !== 'tools/call' || eraOf(request, new Set(['legacy'])) === null) {
@@ -289,7 +293,7 @@ function lost(request: Request): string {
   const { name } = params as { readonly name?: unknown };
   const lines = [
     `the connection to the coordinator was lost: whether ${name} took effect is not known`,
-    'Who acts as an agent calls swarm_join with its resumeToken. Look whether it took effect before you try again.',
+    `${joinsItself ? 'Who acts as an agent calls swarm_join with its resumeToken. ' : ''}Look whether it took effect before you try again.`,
     JSON.stringify(data),
   ];
   const result = { isError: true, content: [{ type: 'text', text: lines.join('\n') }] };
