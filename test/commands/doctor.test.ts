@@ -226,9 +226,13 @@ test('a trivial task, from end to end, of which nothing is left', async (t) => {
     `agentTypes:
   echo: {argv: [cat], stdin: prompt, cwd: worktree}
   grumpy: {argv: [sh, -c, 'echo "not signed in" >&2; exit 1']}
+  daemon: {env: [DOCTOR_TEST], argv: [sh, -c, 'trap "" TERM; setsid sleep 1000 >/dev/null 2>&1 & echo up']}
   me: {runtime: external}
 `,
   );
+  t.after(() => {
+    for (const pid of processesMarked(mark)) process.kill(pid, 'SIGKILL');
+  });
   git('add', 'skein.yaml');
   git('commit', '--quiet', '--message', 'types');
   const temporary = await temporaryFolder(t);
@@ -236,6 +240,7 @@ test('a trivial task, from end to end, of which nothing is left', async (t) => {
   const all = await examine(t, folder, env, '--run');
   assert.match(all.about('run echo')[0]!, /^ok: completed in \d+\.\d s: Reply with the single word: ready/);
   assert.deepEqual(all.about('run grumpy'), ['problem: exit_code: sh exited with code 1: not signed in']);
+  assert.match(all.about('run daemon')[0]!, /^ok: completed in .*: up$/);
   assert.deepEqual(all.about('run me'), ['ok: not tried: it comes by itself']);
   assert.deepEqual(processesMarked(mark), []);
   assert.deepEqual(
