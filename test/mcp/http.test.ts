@@ -136,6 +136,7 @@ test('what is refused', async (t) => {
     ['a request without a session', { body: toolCall(1, 'swarm_list') }, 400, -32600],
     ['one of a session that is not', { body: toolCall(1, 'x'), headers: { 'mcp-session-id': 'x' } }, 404, -32600],
     ['a profile that is not', { path: '/mcp?profile=nobody', body: initialize }, 400, -32600],
+    ['one that objects have', { path: '/mcp?profile=constructor', body: initialize }, 400, -32600],
     ['another method', { method: 'PUT', body: initialize }, 405, -32600],
     ['listening without a session', { method: 'GET' }, 400, -32600],
   ] satisfies [string, SendOptions, number, number][]) {
