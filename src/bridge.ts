@@ -159,13 +159,9 @@ class Bridge {
       // The next connection begins with it.
       if (request === this.#handshake || this.#isAskedAgain(request)) continue;
       this.#underWay.delete(key);
-<<<<<<< HEAD
-      const reply = lost(request);
+      const reply = lost(request, this.#options.claim === null);
       if (line.kind !== 'batch') this.#write(reply);
       else if (arrays.get(line)?.push(reply) === undefined) arrays.set(line, [reply]);
-=======
-      this.#write(lost(request, this.#options.claim === null));
->>>>>>> runtimes/runtimes
     }
     // An array is answered by an array.
     for (const replies of arrays.values()) this.#write(`[${replies.join(',')}]`);

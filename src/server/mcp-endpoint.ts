@@ -118,7 +118,7 @@ export class McpEndpoint {
   /** null: it names none; undefined: there is none of this name. */
   #profileOf({ searchParams }: URL): ProfileName | null | undefined {
     const name = searchParams.get('profile');
-    return name === null || name in profiles ? (name as ProfileName | null) : undefined;
+    return name === null || Object.hasOwn(profiles, name) ? (name as ProfileName | null) : undefined;
   }
 
   /** The messages, as they were posted and checked as lines are. */
@@ -205,11 +205,12 @@ function toJson(message: BatchEntry): object {
   }
 }
 
-async function send(response: ServerResponse, { status, headers, body }: Response): Promise<void> {
+async function send(response: ServerResponse, web: Response): Promise<void> {
+  const { status, headers, body } = web;
   response.writeHead(status, Object.fromEntries(headers));
-  if (body === null) return void response.end();
+  if (body === null || headers.get('content-type') !== 'text/event-stream') return void response.end(await web.text());
   // Nothing may be said on a stream for a long time, and its client waits for its beginning.
-  if (headers.get('content-type') === 'text/event-stream') response.flushHeaders();
+  response.flushHeaders();
   await pipeline(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), response);
 }
 

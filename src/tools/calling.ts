@@ -60,7 +60,7 @@ export function actingAs(
   if (only === undefined) {
     return refuse(
       'not_joined',
-      'this connection acts as no agent: call swarm_join first and, where requests share no connection, give its resumeToken as token',
+      'this connection acts as no agent: call swarm_join on it first; where requests share no connection, give its resumeToken as token',
     );
   }
   if (another !== undefined) {

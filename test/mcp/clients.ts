@@ -100,7 +100,7 @@ export const v2ModernHttp = v2Http(modernRevision, modernRevision, {
   versionNegotiation: { mode: { pin: modernRevision } },
 });
 
-export const newestLegacyOverHttp = [v1Http('2025-11-25'), v2LegacyHttp('2025-11-25')];
+export const newestOverHttp: readonly Way[] = [v1Http('2025-11-25'), v2LegacyHttp('2025-11-25'), v2ModernHttp];
 export const httpWays: readonly Way[] = [
   ...legacyRevisions.map(v1Http),
   ...legacyRevisions.map(v2LegacyHttp),

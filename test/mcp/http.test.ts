@@ -5,7 +5,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { createConnection } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { connectRaw, startServer, type RawConnection, type ServerProcess } from '../server-process.ts';
-import { call, httpWays, modernMeta, newestLegacyOverHttp, v2ModernHttp } from './clients.ts';
+import { call, modernMeta, newestOverHttp, v2ModernHttp, type Way } from './clients.ts';
 
 const json = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
 
@@ -136,6 +136,7 @@ test('what is refused', async (t) => {
     ['a request without a session', { body: toolCall(1, 'swarm_list') }, 400, -32600],
     ['one of a session that is not', { body: toolCall(1, 'x'), headers: { 'mcp-session-id': 'x' } }, 404, -32600],
     ['a profile that is not', { path: '/mcp?profile=nobody', body: initialize }, 400, -32600],
+    ['one that objects have', { path: '/mcp?profile=constructor', body: initialize }, 400, -32600],
     ['another method', { method: 'PUT', body: initialize }, 405, -32600],
     ['listening without a session', { method: 'GET' }, 400, -32600],
   ] satisfies [string, SendOptions, number, number][]) {
@@ -215,6 +216,20 @@ test('sessions', async (t) => {
     assert.equal((await send(server, { headers, body: toolCall(7, 'swarm_list') })).status, 200);
   });
 
+  await t.test('the response to a request that is cancelled ends, without an answer', async () => {
+    const headers = await beginSession(server);
+    await send(server, { headers, body: toolCall(1, 'swarm_join') });
+    let ended: Sent | undefined;
+    const waiting = send(server, { headers, body: toolCall(2, 'task_next', { waitSeconds: 600 }) });
+    void waiting.then((sent) => (ended = sent));
+    // What comes before the request that it means is ignored.
+    const params = { requestId: 2 };
+    const cancelled = { jsonrpc: '2.0', method: 'notifications/cancelled', params };
+    while (ended === undefined) assert.equal((await send(server, { headers, body: cancelled })).status, 202);
+    assert.deepEqual([ended.status, ended.message], [200, undefined]);
+    assert.equal((await send(server, { headers, body: toolCall(2, 'swarm_list') })).status, 200);
+  });
+
   await t.test('DELETE ends one, and its agents are lost', async () => {
     const headers = await beginSession(server);
     const { message } = await send(server, { headers, body: toolCall(1, 'swarm_join') });
@@ -271,7 +286,7 @@ test('who is silent for too long is lost', async (t) => {
 });
 
 /** A whole piece of work by MCP over HTTP only; `own`: what names the agent in each call. */
-async function work(t: TestContext, server: ServerProcess, way: (typeof httpWays)[number], plain: RawConnection) {
+async function work(t: TestContext, server: ServerProcess, way: Way, plain: RawConnection) {
   const { client } = await way.connect(t, server.httpPort, '?profile=worker');
   const { swarmId } = await plain.call('swarm_init');
   const colleague = await connectRaw(t, server.port);
@@ -294,8 +309,27 @@ async function work(t: TestContext, server: ServerProcess, way: (typeof httpWays
 test('workers', async (t) => {
   const server = await startServer(t);
   const plain = await connectRaw(t, server.port);
-  for (const way of [...newestLegacyOverHttp, v2ModernHttp]) {
+  for (const way of newestOverHttp) {
     await t.test(`${way.name}: joins, works, delivers`, (t) => work(t, server, way, plain));
+
+    await t.test(`${way.name}: a call that is cancelled claims nothing`, async (t) => {
+      const { swarmId } = await plain.call('swarm_init');
+      const { client } = await way.connect(t, server.httpPort);
+      const { resumeToken: token } = await call(client, 'swarm_join', { swarmId });
+      const own = way === v2ModernHttp ? { token } : {};
+      const cancel = new AbortController();
+      const waits = { name: 'task_next', arguments: { ...own, waitSeconds: 600 } };
+      const onprogress = () => cancel.abort('changed my mind');
+      await assert.rejects(client.callTool(waits, { onprogress, signal: cancel.signal }), /changed my mind/);
+      // Its next call comes after the cancellation, so what is submitted after that finds nobody waiting.
+      const other = await connectRaw(t, server.port);
+      const { agentId } = await other.call('swarm_join', { swarmId });
+      await call(client, 'agent_message', { ...own, agentId, message: 'x' });
+      const { taskId } = await plain.call('task_orchestrate', { swarmId, task: 'for the other one' });
+      const { assignment } = await other.call('task_next', { waitSeconds: 600 });
+      assert.equal(assignment.taskId, taskId);
+      await client.close();
+    });
 
     await t.test(`${way.name}: what a killed client waited for goes to another`, async (t) => {
       const { swarmId } = await plain.call('swarm_init');
@@ -312,7 +346,7 @@ test('workers', async (t) => {
       await other.call('swarm_join', { swarmId });
       const { taskId } = await plain.call('task_orchestrate', { swarmId, task: 'for the other one' });
       const { assignment } = await other.call('task_next', { waitSeconds: 600 });
-      assert.deepEqual([assignment.taskId, assignment.attempt], [taskId, 1]);
+      assert.equal(assignment.taskId, taskId);
       // It may come back: a request that is broken off ends no session.
       assert.equal((await plain.call('agent_status', { agentId })).status, 'active');
     });

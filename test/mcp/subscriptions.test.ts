@@ -7,7 +7,7 @@ import {
   ResourceUpdatedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { connectRaw, startServer } from '../server-process.ts';
-import { modernMeta, newestOfEach } from './clients.ts';
+import { modernMeta, newestOfEach, newestOverHttp } from './clients.ts';
 
 /** Each call resolves with the next URI that the client is told of. */
 function updatesOf(client: Client, isV1: boolean): () => Promise<string> {
@@ -105,12 +105,13 @@ test('subscribing to resources', async (t) => {
   const server = await startServer(t);
   const plain = await connectRaw(t, server.port);
 
-  for (const { name, revision, connect } of newestOfEach) {
+  for (const way of [...newestOfEach, ...newestOverHttp]) {
+    const { name, revision, connect } = way;
     await t.test(name, async (t) => {
       const { swarmId } = await plain.call('swarm_init');
       const { taskId } = await plain.call('task_orchestrate', { swarmId, task: 'watched' });
       const { swarmId: otherSwarmId } = await plain.call('swarm_init');
-      const { client } = await connect(t, server.port);
+      const { client } = await connect(t, newestOverHttp.includes(way) ? server.httpPort : server.port);
       const next = updatesOf(client, name.startsWith('v1'));
       const task = `skein://${swarmId}/tasks/${taskId}`;
       const memory = `skein://${swarmId}/memory/key`;
