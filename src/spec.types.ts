@@ -645,10 +645,10 @@ export interface ApproveResult {
    */
   message?: string;
   approvalId: string;
-  pending: Pending1;
+  pending?: Pending1;
 }
 /**
- * What the agent should know; every reply to a worker has it, because agents do not look into their inbox.
+ * What the agent should know; absent when it is over.
  */
 export interface Pending1 {
   /**
@@ -682,7 +682,24 @@ export interface FileReleaseResult {
     reservationId: string;
     globs: string[];
   }[];
-  pending: Pending1;
+  pending: Pending2;
+}
+/**
+ * What the agent should know; every reply to a worker has it, because agents do not look into their inbox.
+ */
+export interface Pending2 {
+  /**
+   * Messages in the agent's inbox that it has not acknowledged.
+   */
+  messages: number;
+  /**
+   * Assignments that it held and that are no longer its own: it should stop working on them.
+   */
+  cancel: string[];
+  /**
+   * Only while the agent is draining: the worker finishes what it holds, asks for no more, and may end. task_next is answered at once, with nothing.
+   */
+  drain?: true;
 }
 export interface FileReserveArguments {
   /**
@@ -719,7 +736,7 @@ export interface FileReserveResult {
   globs: string[];
   mode: 'exclusive' | 'shared';
   expiresAt: Time;
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface MemoryDeleteArguments {
   /**
@@ -872,7 +889,7 @@ export interface MessageAckArguments {
 export interface MessageAckResult {
   agentId: string;
   acknowledged: number;
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface MessageNextArguments {
   /**
@@ -917,7 +934,7 @@ export interface MessageNextResult {
    * For message_ack, and for the next call.
    */
   cursor: number;
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface ServerInfoArguments {}
 export interface ServerInfoResult {
@@ -1134,7 +1151,7 @@ export interface SwarmJoinResult {
     attempt: number;
     leaseToken: string;
   }[];
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface SwarmLeaveArguments {
   /**
@@ -1506,7 +1523,7 @@ export interface TaskCompleteResult {
   taskId: string;
   status: 'succeeded';
   taskStatus: TaskState;
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface TaskDecideArguments {
   taskId: TaskId;
@@ -1595,7 +1612,7 @@ export interface TaskFailResult {
    */
   attemptsLeft: number;
   taskStatus: TaskState;
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface TaskListArguments {
   /**
@@ -1692,7 +1709,7 @@ export interface TaskNextResult {
     timeoutMs: number;
     requiredCapabilities: string[];
   } | null;
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface TaskOrchestrateArguments {
   /**
@@ -1957,7 +1974,7 @@ export interface TaskReleaseArguments {
 export interface TaskReleaseResult {
   assignmentId: string;
   status: 'queued';
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface TaskResultsArguments {
   taskId: TaskId;
@@ -2102,10 +2119,10 @@ export interface TaskUpdateResult {
   assignmentId: string;
   leaseExpiresAt: Time;
   /**
-   * How long the attempt has waited for people so far (approve): its timeout is that much later.
+   * How long the attempt has waited for people so far (approve): its timeout is that much later. Absent: it has not.
    */
-  waitedMs: number;
-  pending: Pending1;
+  waitedMs?: number;
+  pending: Pending2;
 }
 export interface TaskWaitArguments {
   taskId: TaskId;

@@ -122,7 +122,7 @@ export const approvalDecide: Rule<'approval_decide'> = (state, command, world) =
   };
 };
 
-/** For which claim it asks: the one that it names, else the only one that it holds, else none. */
+/** For which claim it asks: the one that it names, else the caller's own, else the only one that the agent holds, else none. */
 function claimOf(
   state: State,
   agent: Agent,
@@ -130,7 +130,8 @@ function claimOf(
   now: number,
 ): string | null | Refusal {
   const claimed = heldBy(state, agent).filter(({ assignment }) => assignment.work.status === 'claimed');
-  if (assignmentId === null && claimed.length > 1) {
+  const own = 'claim' in actor ? actor.claim : null;
+  if (assignmentId === null && own === null && claimed.length > 1) {
     const ids = claimed.map(({ assignment }) => assignment.id);
     return refuse(
       'invalid_arguments',
@@ -138,14 +139,11 @@ function claimOf(
       { assignmentIds: ids },
     );
   }
-  const id = assignmentId ?? claimed[0]?.assignment.id;
+  const id = assignmentId ?? own?.assignmentId ?? claimed[0]?.assignment.id;
   if (id === undefined) return null;
   const work = findAssignment(state, id)?.assignment.work;
-  const held = holding(
-    state,
-    { actor, assignmentId: id, leaseToken: work?.status === 'claimed' ? work.leaseToken : '' },
-    now,
-  );
+  const leaseToken = own?.leaseToken ?? (work?.status === 'claimed' ? work.leaseToken : '');
+  const held = holding(state, { actor, assignmentId: id, leaseToken }, now, actingAgent);
   return isRefusal(held) ? held : id;
 }
 

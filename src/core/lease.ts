@@ -56,8 +56,8 @@ export const taskUpdate: Rule<'task_update'> = (state, command, world) => {
       return {
         assignmentId: assignment.id,
         leaseExpiresAt: iso(work.status === 'claimed' ? work.leaseUntil : world.now),
-        waitedMs: work.status === 'claimed' ? waitedMs(work, world.now) : 0,
         pending: pendingFor(after.agents.get(agent.id)!, world.now),
+        ...(work.status === 'claimed' && work.waits !== undefined && { waitedMs: waitedMs(work.waits, world.now) }),
       };
     },
   };

@@ -381,9 +381,8 @@ export function timesOutAt({ timeoutAt, waits }: Claim): number {
   return waits.since === null ? timeoutAt + waits.ms : Infinity;
 }
 
-export function waitedMs({ waits }: Claim, now: number): number {
-  if (waits === undefined) return 0;
-  return waits.ms + (waits.since === null ? 0 : Math.max(0, now - waits.since));
+export function waitedMs({ since, ms }: NonNullable<Claim['waits']>, now: number): number {
+  return ms + (since === null ? 0 : Math.max(0, now - since));
 }
 
 export interface AttemptError {

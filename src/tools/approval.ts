@@ -1,6 +1,6 @@
 /** Tools of approvals: approve, approval_decide. */
 import type { JsonObject } from '../core/json.ts';
-import { isRefusal, refuse } from '../core/refusal.ts';
+import { isRefusal, refuse, type RefusalReason } from '../core/refusal.ts';
 import type { ApprovalDecideArguments, ApproveArguments } from '../spec.types.ts';
 import { actingAs, newestSwarm, submitActing, withRequestId } from './calling.ts';
 import type { Answer, Call, Handler } from './tool.ts';
@@ -14,7 +14,7 @@ interface Approval {
   readonly updatedInput?: object;
   readonly message?: string;
   readonly askAgainMs?: number;
-  readonly pending: object;
+  readonly pending?: object;
 }
 
 export const approve: Handler<ApproveArguments> = async (call) => {
@@ -24,16 +24,25 @@ export const approve: Handler<ApproveArguments> = async (call) => {
   const approval = isRefusal(asked) ? asked : await answerOf(call, asked as Approval);
   if (isRefusal(approval)) return approval;
   const { approvalId, behavior, updatedInput = input, message, pending } = approval as Approval;
+  const rest = { approvalId, ...(pending !== undefined && { pending }) };
   switch (behavior) {
     case 'allow':
-      return { behavior, updatedInput, approvalId, pending };
+      return { behavior, updatedInput, ...rest };
     case 'deny':
-      return { behavior, message, approvalId, pending };
+      return { behavior, message, ...rest };
     case 'waiting':
-      if (call.args.waitSeconds !== undefined) return { behavior, approvalId, pending };
-      return { behavior: 'deny', message: 'nobody has answered within a day', approvalId, pending };
+      if (call.args.waitSeconds !== undefined) return { behavior, ...rest };
+      return { behavior: 'deny', message: 'nobody has answered within a day', ...rest };
   }
 };
+
+/** Nobody acts as the agent any more: what it has asked for is over. */
+const ending: ReadonlySet<string> = new Set<RefusalReason>([
+  'lease_lost',
+  'agent_closed',
+  'agent_not_found',
+  'swarm_destroyed',
+]);
 
 /** Asks again often enough for the agent's leases: whoever is there and waits is alive. */
 async function answerOf(call: Call<ApproveArguments>, first: Approval): Promise<Answer> {
@@ -58,8 +67,9 @@ async function answerOf(call: Call<ApproveArguments>, first: Approval): Promise<
         { type: 'approval_wait', actor: acting.actor, approvalId: first.approvalId },
         { until: Math.min(until, services.now() + approval.askAgainMs!), signal },
       );
-      if (isRefusal(answer)) return answer;
-      approval = answer as Approval;
+      if (!isRefusal(answer)) approval = answer as Approval;
+      else if (!ending.has(answer.refused)) return answer;
+      else return { approvalId: first.approvalId, behavior: 'deny', message: answer.message };
     }
     return approval;
   } finally {

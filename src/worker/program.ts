@@ -45,6 +45,8 @@ const farewellMs = 1_000;
 const environmentAlways = 'PATH HOME USER LOGNAME SHELL LANG LC_ALL LC_CTYPE TZ TMPDIR'.split(' ');
 
 export interface RunOptions {
+  /** How long the attempt has waited for people, other than in a pause of its time; never rejects. */
+  readonly waitedMs?: () => Promise<number>;
   readonly killGraceMs: number;
   /** What a type with `mcp` is given; null: nothing. */
   readonly access?: Access | null;
@@ -81,7 +83,7 @@ export async function runProgram(
   env: NodeJS.ProcessEnv,
   job: Job,
   signal: AbortSignal,
-  { killGraceMs, log }: RunOptions,
+  { killGraceMs, log, waitedMs }: RunOptions,
   attach: (program: Running) => BeforeStop | void,
 ): Promise<Ended> {
   const program = type.argv[0];
@@ -106,9 +108,8 @@ export async function runProgram(
     stopping = Promise.race([beforeStop?.(), exit]).then(() => stopGroup(group, killGraceMs));
   };
   const timeoutMs = Math.min(job.timeoutMs, type.timeoutMs ?? Infinity);
-  const timeout = startTimeout(timeoutMs, () => {
-    stop('timeout', `did not end within ${timeoutMs} ms and was stopped`);
-  });
+  const onTimeout = () => stop('timeout', `did not end within ${timeoutMs} ms and was stopped`);
+  const timeout = startTimeout(timeoutMs, onTimeout, undefined, waitedMs);
   const onAbort = () => stop('cancelled', `was stopped: ${whyAborted(signal)}`);
   const release = (): void => {
     child.stdin.end();

@@ -10,12 +10,36 @@ export interface Timeout {
 /** What a timer of Node can wait for. */
 const timerMsMax = 2 ** 31 - 1;
 
-export function startTimeout(ms: number, onTimeout: () => void, now: () => number = () => performance.now()): Timeout {
+/** What was waited for people is asked for when the time is over; less than this it does not go on. */
+const moreMsMin = 1_000;
+
+/** `waitedMs`: how long was waited without a pause here, as somebody else knows. */
+export function startTimeout(
+  ms: number,
+  onTimeout: () => void,
+  now: () => number = () => performance.now(),
+  waitedMs: (() => Promise<number>) | null = null,
+): Timeout {
   let leftMs = Math.min(ms, timerMsMax);
   let pauses = 0;
   let cleared = false;
   let startedAt = now();
-  let timer = setTimeout(onTimeout, leftMs);
+  let grantedMs = 0;
+  const goOff = async (): Promise<void> => {
+    const waited = await waitedMs!();
+    if (cleared) return;
+    const more = waited - grantedMs;
+    if (more <= 0) return onTimeout();
+    grantedMs = waited;
+    leftMs = Math.max(more, moreMsMin);
+    if (pauses === 0) start();
+  };
+  const start = (): void => {
+    startedAt = now();
+    timer = setTimeout(waitedMs === null ? onTimeout : () => void goOff(), leftMs);
+  };
+  let timer: NodeJS.Timeout;
+  start();
   return {
     pause() {
       if (pauses === 0) {
@@ -26,8 +50,7 @@ export function startTimeout(ms: number, onTimeout: () => void, now: () => numbe
       return () => {
         pauses -= 1;
         if (pauses > 0 || cleared) return;
-        startedAt = now();
-        timer = setTimeout(onTimeout, leftMs);
+        start();
       };
     },
     clear() {

@@ -113,10 +113,16 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
       const access = reach === null ? null : { ...reach, leaseToken };
       const running = { killGraceMs: options.killGraceMs, access, log: own };
       const ask = askPeople(session, assignmentId);
+      // As long as the coordinator is away it lets no time run out, either.
+      const waitedMs = () =>
+        session.update({ assignmentId, leaseToken }, { signal: done.signal }).then(
+          ({ waitedMs = 0 }) => waitedMs,
+          () => 0,
+        );
       const outcome =
         type.runtime === 'acp'
           ? await runAcp(type, job, abort.signal, { ...running, ask, onProgress })
-          : await execute(type, job, abort.signal, running);
+          : await execute(type, job, abort.signal, { ...running, waitedMs });
       done.abort();
       own.info(
         outcome.ok

@@ -4,7 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { connectRaw, startServer } from '../server-process.ts';
+import { Client } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { cli, connectRaw, startServer, temporaryFolder, type RawConnection } from '../server-process.ts';
 import { call, newestOfEach } from './clients.ts';
 
 /** What is left of an answer in which the caller knows nothing else. */
@@ -62,3 +64,48 @@ for (const { name, connect } of newestOfEach) {
     await client.close();
   });
 }
+
+test('the program that a worker runs asks beside it, over the bridge, and is answered after a crash of the coordinator', async (t) => {
+  const dataDir = await temporaryFolder(t);
+  const server = await startServer(t, { dataDir });
+  const worker = await connectRaw(t, server.port);
+  const { swarmId } = await worker.call('swarm_init');
+  const { agentId } = await worker.call('swarm_join', { swarmId });
+  const { taskId } = await worker.call('task_orchestrate', { swarmId, task: 'Publish' });
+  const { assignmentId, leaseToken } = (await worker.call('task_next')).assignment;
+
+  const client = new Client({ name: 'test', version: '1' });
+  const transport = new StdioClientTransport({
+    command: cli[0]!,
+    args: [...cli.slice(1), 'bridge', '--port', String(server.port), '--profile', 'agent'],
+    env: { ...process.env, SKEIN_ASSIGNMENT_ID: assignmentId, SKEIN_LEASE_TOKEN: leaseToken } as Record<string, string>,
+  });
+  t.after(() => transport.close());
+  await client.connect(transport);
+  const ask = (tool_use_id: string) =>
+    call(client, 'approve', { tool_name: 'Bash', input: { command: 'npm publish' }, tool_use_id });
+  const waiting = async (person: RawConnection, many = 1): Promise<any[]> => {
+    const { approvals } = await person.call('swarm_status', { swarmId });
+    return approvals.length === many ? approvals : waiting(person, many);
+  };
+
+  const asked = ask('toolu_1');
+  const [{ approvalId, ...of }] = (await waiting(worker)) as [any];
+  assert.deepEqual([of.agentId, of.assignmentId], [agentId, assignmentId]);
+  server.kill('SIGKILL');
+  await server.ended;
+  const again = await startServer(t, { dataDir, port: server.port });
+  const person = await connectRaw(t, again.port);
+  await person.call('approval_decide', { approvalId, behavior: 'allow' });
+  assert.deepEqual(known(await asked).updatedInput, { command: 'npm publish' });
+
+  // Its claim is over: so is what it has asked, and what it might still ask.
+  const second = ask('toolu_2');
+  await waiting(person);
+  await person.call('task_cancel', { taskId });
+  const { behavior, message } = await second;
+  assert.equal(behavior, 'deny');
+  assert.match(message, /is over/);
+  assert.deepEqual(await waiting(person, 0), []);
+  await assert.rejects(ask('toolu_3'), /lease_lost/);
+});

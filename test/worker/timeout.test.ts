@@ -36,3 +36,26 @@ test('one that is cleared never goes off, not even one that was paused', (t) => 
   resume();
   t.mock.timers.tick(1000);
 });
+
+test('what was waited for people is added when the time is over, and nothing else is', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let fired = 0;
+  let waited = 0;
+  let asked = 0;
+  const askedAgain = async (): Promise<number> => {
+    asked += 1;
+    return waited;
+  };
+  startTimeout(5_000, () => (fired += 1), undefined, askedAgain);
+  const pass = async (ms: number): Promise<readonly number[]> => {
+    t.mock.timers.tick(ms);
+    await new Promise(setImmediate);
+    return [asked, fired];
+  };
+  waited = 4_000;
+  assert.deepEqual(await pass(5_000), [1, 0]);
+  waited = 4_100;
+  assert.deepEqual(await pass(4_000), [2, 0]);
+  assert.deepEqual(await pass(999), [2, 0], 'it does not ask again and again');
+  assert.deepEqual(await pass(1), [3, 1]);
+});
