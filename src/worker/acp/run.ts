@@ -3,8 +3,8 @@
  * turn. How the turn ended decides, and not what the process does afterwards; one that ends before its turn, or has to
  * be stopped, has failed.
  *
- * The result is the agent's last message, and where that is JSON, its value. Of all its messages no more than `maxOutputBytes` are kept; one that says more
- * is stopped. Before an agent is stopped it is asked to give up its turn.
+ * The result is the agent's last message, and where that is JSON, its value. Of all its messages no more than
+ * `maxOutputBytes` are kept; one that says more is stopped. Before an agent is stopped it is asked to give up its turn.
  */
 import type { AcpType } from '../../agent-types.ts';
 import { resultOf } from '../../templates/index.ts';
