@@ -150,7 +150,7 @@ class Bridge {
       // The next connection begins with it.
       if (request === this.#handshake || this.#isAskedAgain(request)) continue;
       this.#underWay.delete(key);
-      this.#write(lost(request));
+      this.#write(lost(request, this.#options.claim === null));
     }
   }
 
@@ -266,7 +266,7 @@ function keyOf(rawId: string): string {
 }
 
 /** What a request is answered whose connection was lost: for a tool a result, since that is what models see. */
-function lost(request: Request): string {
+function lost(request: Request, joinsItself: boolean): string {
   const { id, method, params } = request;
   const data = { reason: 'connection_lost', definite: false };
   if (method !== 'tools/call' || eraOf(request, new Set(['legacy'])) === null) {
@@ -276,7 +276,7 @@ function lost(request: Request): string {
   const { name } = params as { readonly name?: unknown };
   const lines = [
     `the connection to the coordinator was lost: whether ${name} took effect is not known`,
-    'Who acts as an agent calls swarm_join with its resumeToken. Look whether it took effect before you try again.',
+    `${joinsItself ? 'Who acts as an agent calls swarm_join with its resumeToken. ' : ''}Look whether it took effect before you try again.`,
     JSON.stringify(data),
   ];
   const result = { isError: true, content: [{ type: 'text', text: lines.join('\n') }] };

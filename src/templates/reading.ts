@@ -9,6 +9,8 @@ const nothing: Fields = {};
 /** As the protocol has them. */
 const tokensMax = 1e10;
 const costMax = 1e9;
+/** A model's error may be a whole page, and the message of a failure has 10,000 characters. */
+const messageCharsMax = 2_000;
 const deniedMax = 5;
 const deniedCharsMax = 200;
 
@@ -68,12 +70,8 @@ export function resultOf(text: string): Json {
 /** Providers put their own error, as JSON, into the message. */
 export function failed(message: string | null, usage: Usage): Answer {
   const inner = textOf(fieldsOf(fieldsOf(message === null ? null : parsed(message))['error'])['message']);
-  return {
-    ok: false,
-    reason: 'agent_error',
-    message: `has failed: ${inner ?? message ?? 'it does not say why'}`,
-    usage,
-  };
+  const why = (inner ?? message ?? 'it does not say why').slice(0, messageCharsMax);
+  return { ok: false, reason: 'agent_error', message: `has failed: ${why}`, usage };
 }
 
 export function denied(tools: readonly string[], usage: Usage): Answer {

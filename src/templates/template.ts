@@ -4,6 +4,7 @@
  * printed; the version that was looked at is named there.
  */
 
+/** The core's `Json`, said again: who runs programs is a client, and imports nothing of the core. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /** What a run used, as the program says. null: it does not say. */

@@ -3,8 +3,9 @@
  * the work may see all of a job; only the worker may answer for it.
  */
 
-/** The core's `Json`, said again: a worker is a client program and imports nothing of the core. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+import type { Json } from '../templates/index.ts';
+
+export type { Json };
 
 export interface Job {
   readonly assignmentId: string;

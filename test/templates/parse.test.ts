@@ -81,6 +81,13 @@ describe('claude', () => {
     });
   });
 
+  test('an error of any length fits into a message', () => {
+    const error = { ...end, is_error: true, result: 'x'.repeat(100_000) };
+    assert.ok(failure('claude', lines(error)).message.length < 10_000);
+    const denials = Array.from({ length: 99 }, (_, id) => ({ tool_name: `Bash${id}`, tool_input: 'y'.repeat(10_000) }));
+    assert.ok(failure('claude', lines({ ...end, permission_denials: denials })).message.length < 10_000);
+  });
+
   test('too many turns, with what they used', () => {
     const { result: _, ...rest } = end;
     const error = {
