@@ -12,6 +12,6 @@ export function isTemplateName(name: unknown): name is TemplateName {
   return typeof name === 'string' && Object.hasOwn(templates, name);
 }
 
-export { unknownUsage } from './reading.ts';
+export { resultOf, unknownUsage } from './reading.ts';
 export { serverName } from './template.ts';
 export type { Answer, Json, McpServer, McpSetup, Printed, Usage } from './template.ts';

@@ -82,7 +82,11 @@ export function parseOutput(bytes: Buffer, parse: CommandType['parse'], stderr: 
   if (!isUtf8(bytes)) return bad('wrote something that is not UTF-8 to its standard output', bytes);
   const read = readAs(parse, bytes, stderr);
   if (!read.ok) return read.reason === 'bad_output' ? bad(read.message, bytes, read.usage) : read;
-  const { result, usage } = read;
+  return fitting(read.result, read.usage, bytes);
+}
+
+/** A result only if it fits into the messages that carry it; `bytes` is what it was read from. */
+export function fitting(result: Json, usage: Usage | null, bytes: Buffer): Parsed {
   if (isDeeperThan(resultDepthMax, result)) {
     return bad(`wrote JSON that is nested deeper than ${resultDepthMax} levels`, bytes, usage);
   }
@@ -93,7 +97,7 @@ export function parseOutput(bytes: Buffer, parse: CommandType['parse'], stderr: 
       return { ok: false, reason: 'output_too_large', message, usage };
     }
   }
-  return read;
+  return { ok: true, result, usage };
 }
 
 function readAs(parse: CommandType['parse'], bytes: Buffer, stderr: string): Parsed {

@@ -309,7 +309,7 @@ describe('an agent of the Agent Client Protocol', () => {
     assert.deepEqual(asked.tool, 'rm -rf build');
     await there.raw.call('approval_decide', { approvalId: asked.approvalId, behavior: 'allow' });
     const { status, result } = await there.ended(taskId);
-    assert.deepEqual([status, result], ['completed', '{"outcome":"selected","optionId":"b"}']);
+    assert.deepEqual([status, result], ['completed', { outcome: 'selected', optionId: 'b' }]);
     await destroy(there, agentIds);
   });
 

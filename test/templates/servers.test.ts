@@ -14,7 +14,10 @@ const server = {
 
 test('claude: by an argument that names the variables, with its tools allowed', () => {
   const { args, env } = templates.claude.addServer(server, {});
-  assert.deepEqual([args[0], ...args.slice(2)], ['--mcp-config', '--allowedTools', 'mcp__skein']);
+  assert.deepEqual(
+    [args[0], ...args.slice(2)],
+    ['--mcp-config', '--allowedTools', 'mcp__skein', '--permission-prompt-tool', 'mcp__skein__approve'],
+  );
   assert.deepEqual(JSON.parse(args[1]!).mcpServers.skein, {
     command: server.command,
     args: server.args,

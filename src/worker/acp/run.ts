@@ -3,15 +3,16 @@
  * turn. How the turn ended decides, and not what the process does afterwards; one that ends before its turn, or has to
  * be stopped, has failed.
  *
- * The result is the agent's last message. Of all its messages no more than `maxOutputBytes` are kept; one that says more
- * is stopped. Before an agent is stopped it is asked to give up its turn.
+ * The result is the agent's last message, and where that is JSON, its value. Of all its messages no more than
+ * `maxOutputBytes` are kept; one that says more is stopped. Before an agent is stopped it is asked to give up its turn.
  */
 import type { AcpType } from '../../agent-types.ts';
+import { resultOf } from '../../templates/index.ts';
 import { serversFor } from '../access.ts';
 import type { Ask } from '../approval.ts';
 import type { Job } from '../job.ts';
 import { failed, succeeded, type FailureReason, type Outcome } from '../outcome.ts';
-import { parseOutput } from '../output.ts';
+import { fitting } from '../output.ts';
 import { badExit, environment, lastLine, runProgram, type RunOptions } from '../program.ts';
 import { renderPrompt } from '../prompt.ts';
 import { takeTurn, type Turn, type TurnResult } from './turn.ts';
@@ -50,6 +51,6 @@ export async function runAcp(type: AcpType, job: Job, signal: AbortSignal, optio
     return fail('exit_code', `exited with code 0 before its turn had ended${lastLine(details)}`);
   }
   if (!result.ok) return fail(result.reason, result.message);
-  const parsed = parseOutput(Buffer.from(result.text), 'text', '');
+  const parsed = fitting(resultOf(result.text), usage, Buffer.from(result.text));
   return parsed.ok ? succeeded(parsed.result, usage, startedAt) : fail(parsed.reason, parsed.message);
 }

@@ -29,7 +29,7 @@ export function follow(sessionId: string, bytesMax: number, onProgress: (text: s
   let doing = '';
   let costUsd: number | null = null;
 
-  const lastMessage = (): string => (message.trim() === '' ? before : message);
+  const lastMessage = (): string => message.trim() || before;
   const endMessage = (): void => {
     before = lastMessage();
     message = '';

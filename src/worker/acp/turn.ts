@@ -137,7 +137,7 @@ export function takeTurn(
     if (end.error !== undefined) return errorOf('session/prompt', end.error, logins);
     if (!isTurnEnd(end.result)) return odd('session/prompt', 'stopReason');
     if (!(telling.usedTools() && countsLastRequestOnly(hello.result))) counted = end.result;
-    return resultOf(end.result.stopReason, telling.answer(), asking.denial());
+    return judge(end.result.stopReason, telling.answer(), asking.denial());
   };
 
   const ended = converse();
@@ -153,7 +153,7 @@ export function takeTurn(
   };
 }
 
-function resultOf(stopReason: string, text: string | null, denial: string | null): TurnResult {
+function judge(stopReason: string, text: string | null, denial: string | null): TurnResult {
   if (denial !== null) {
     const remedy =
       `permissions: allow in skein.yaml gives it, ask lets a person decide, ` +
@@ -181,7 +181,7 @@ function errorOf(method: string, error: ErrorObject, logins: readonly LoginMetho
   const ways = logins.map(({ name, vars = [] }) => {
     return vars.length === 0 ? name : `${name} (${vars.map((variable) => variable.name).join(', ')})`;
   });
-  const known = ways.length === 0 ? '' : `; it knows: ${ways.join(', ')}`;
+  const known = ways.length === 0 ? '' : `; it knows: ${shortened(ways.join(', '))}`;
   return {
     ok: false,
     reason: 'authentication_required',

@@ -109,12 +109,12 @@ describe('a turn that ends well', () => {
   test('the agent gets the prompt and its folder, and is offered no files of ours', async () => {
     const prompt = await succeed(agent('echo'), { job: { description: 'Say it', input: { n: 1 } } });
     assert.equal(prompt, 'Say it\n\n--- Input ---\n{\n  "n": 1\n}');
-    assert.deepEqual(JSON.parse(String(await succeed(agent('session')))), { cwd: tmpdir(), mcpServers: [] });
+    assert.deepEqual(await succeed(agent('session')), { cwd: tmpdir(), mcpServers: [] });
     assert.match(String(await succeed(agent('read'))), /^-32601 .*fs\/read_text_file/);
   });
 
   test('with mcp the agent is told of the bridge to its swarm, for its claim', async () => {
-    const { mcpServers } = JSON.parse(String(await succeed(agent('session'), { type: { mcp: true }, access })));
+    const { mcpServers } = (await succeed(agent('session'), { type: { mcp: true }, access })) as any;
     const [{ env, ...server }] = mcpServers;
     assert.deepEqual(server, { name: 'skein', command: 'node', args: ['cli.js', 'bridge', '--profile', 'agent'] });
     const values = Object.fromEntries(env.map(({ name, value }: any) => [name, value]));
@@ -170,8 +170,8 @@ describe('a turn that ends well', () => {
 describe('permission', () => {
   test('allow: for this once, else for always', async () => {
     const type = { permissions: 'allow' } as const;
-    assert.equal(await succeed(agent('ask'), { type }), '{"outcome":"selected","optionId":"b"}');
-    assert.equal(await succeed(agent('ask', 'allow_always'), { type }), '{"outcome":"selected","optionId":"a"}');
+    assert.deepEqual(await succeed(agent('ask'), { type }), { outcome: 'selected', optionId: 'b' });
+    assert.deepEqual(await succeed(agent('ask', 'allow_always'), { type }), { outcome: 'selected', optionId: 'a' });
   });
 
   test('deny: the agent is told so, and the run is a failure that says what to do', async () => {
@@ -196,7 +196,7 @@ describe('permission', () => {
         return decision;
       };
     const allowed = await succeed(agent('ask'), { type, ask: answering({ allow: true }) });
-    assert.equal(allowed, '{"outcome":"selected","optionId":"b"}');
+    assert.deepEqual(allowed, { outcome: 'selected', optionId: 'b' });
     assert.deepEqual(asked, [['rm -rf build', { kind: 'delete', rawInput: { path: 'build' } }]]);
     const failure = await fail(agent('ask'), { type, ask: answering({ allow: false, message: 'not today' }) });
     assert.equal(failure.reason, 'permission_denied');
@@ -218,14 +218,14 @@ describe('permission', () => {
   });
 
   test('the tools of the bridge to its swarm need none', async () => {
-    const yes = '{"outcome":"selected","optionId":"b"}';
+    const yes = { outcome: 'selected', optionId: 'b' };
     for (const about of [
       { kind: 'other', title: 'mcp__skein__task_update' },
       { kind: 'other', title: 'task_update (skein MCP Server)' },
       { kind: null, title: 'Approve MCP tool call', rawInput: { server_name: 'skein' } },
     ]) {
       const asking = agent('ask', '', JSON.stringify(about));
-      assert.equal(await succeed(asking, { type: { mcp: true }, access }), yes, about.title);
+      assert.deepEqual(await succeed(asking, { type: { mcp: true }, access }), yes, about.title);
       assert.equal((await fail(asking)).reason, 'permission_denied', 'it was not given them');
     }
     const command = agent('ask', '', JSON.stringify({ kind: 'execute', title: 'mcp__skein__task_update' }));
