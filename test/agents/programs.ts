@@ -1,0 +1,149 @@
+/**
+ * The command lines under test: how each is told of its model and of its MCP server, and how it is run. Each has an empty
+ * home of its own, so nothing of the machine's user is read or written.
+ */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { delimiter, dirname, join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const installed = fileURLToPath(new URL('./programs/node_modules/.bin', import.meta.url));
+const skein = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+
+export type Environment = Readonly<Record<string, string>>;
+/** A program and its arguments. */
+export type Argv = readonly [string, ...string[]];
+
+export interface Program {
+  readonly name: string;
+  /** Headless, with the prompt on standard input, and allowed to use the tools of skein. */
+  readonly argv: Argv;
+  /** What tells it, with files in its home and variables, to ask the model at this address. */
+  readonly prepare: (home: string, model: string) => Promise<Environment>;
+  /** Has it start this MCP server, the way the README says. */
+  readonly addServer: (home: string, server: Argv, environment: Environment) => Promise<void>;
+}
+
+async function write(path: string, content: string | object): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content), { flag: 'a' });
+}
+
+const claude: Program = {
+  name: 'claude',
+  argv: ['claude', '-p', '--output-format', 'json', '--allowedTools', 'mcp__skein'],
+  prepare: async (_home, model) => ({
+    ANTHROPIC_BASE_URL: model,
+    ANTHROPIC_API_KEY: 'dummy',
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+  }),
+  addServer: async (_home, [command, ...args], env) => {
+    const server = JSON.stringify({ command, args, alwaysLoad: true });
+    await promisify(execFile)('claude', ['mcp', 'add-json', '--scope', 'user', 'skein', server], { env });
+  },
+};
+
+const codexConfig = (home: string) => join(home, '.codex', 'config.toml');
+const codex: Program = {
+  name: 'codex',
+  argv: ['codex', 'exec', '--json', '--skip-git-repo-check', '-'],
+  // It knows no model of this name, and so offers each tool as a function; those that it knows write programs instead.
+  prepare: async (home, model) => {
+    await write(
+      codexConfig(home),
+      `model = "fake"
+model_provider = "fake"
+
+[model_providers.fake]
+name = "fake"
+base_url = "${model}/v1"
+wire_api = "responses"
+env_key = "OPENAI_API_KEY"
+`,
+    );
+    return { OPENAI_API_KEY: 'dummy' };
+  },
+  addServer: (home, [command, ...args]) =>
+    write(
+      codexConfig(home),
+      `
+[mcp_servers.skein]
+command = ${JSON.stringify(command)}
+args = ${JSON.stringify(args)}
+required = true
+default_tools_approval_mode = "approve"
+`,
+    ),
+};
+
+const gemini: Program = {
+  name: 'gemini',
+  // Without a model it asks another one which to use.
+  argv: ['gemini', '--output-format', 'json', '--model', 'gemini-2.5-pro'],
+  prepare: async (home, model) => {
+    await write(join(home, '.gemini', 'settings.json'), { security: { auth: { selectedType: 'gemini-api-key' } } });
+    return { GOOGLE_GEMINI_BASE_URL: model, GEMINI_API_KEY: 'dummy', GEMINI_CLI_TRUST_WORKSPACE: 'true' };
+  },
+  addServer: async (_home, server, env) => {
+    await promisify(execFile)('gemini', ['mcp', 'add', '--scope', 'user', '--trust', 'skein', ...server], { env });
+  },
+};
+
+const opencode: Program = {
+  name: 'opencode',
+  argv: ['opencode', 'run', '--format', 'json'],
+  prepare: async (home, model) => {
+    const options = { baseURL: `${model}/v1`, apiKey: 'dummy' };
+    const models = { one: { cost: { input: 1, output: 10 } } };
+    const provider = { fake: { npm: '@ai-sdk/openai', options, models } };
+    await write(join(home, '.config', 'opencode', 'opencode.jsonc'), { provider, model: 'fake/one' });
+    return { OPENCODE_DISABLE_MODELS_FETCH: '1', OPENCODE_DISABLE_AUTOUPDATE: '1' };
+  },
+  // Its own `mcp add` takes the port for a number, and then refuses what it has written.
+  addServer: (home, command) => write(join(home, 'opencode.json'), { mcp: { skein: { type: 'local', command } } }),
+};
+
+export const programs: readonly Program[] = [claude, codex, gemini, opencode];
+
+/** As the README says it, but with what was built here. */
+export const bridge = (port: number, profile: 'worker' | 'submitter'): Argv => [
+  process.execPath,
+  skein,
+  'bridge',
+  '--port',
+  String(port),
+  '--profile',
+  profile,
+];
+
+/** All of its environment. */
+export async function environmentOf({ prepare }: Program, home: string, model: string): Promise<Environment> {
+  return { PATH: `${installed}${delimiter}${process.env['PATH']}`, HOME: home, ...(await prepare(home, model)) };
+}
+
+export interface Run {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs it to its end, which a failing test brings about with all that it has started. */
+export async function run(t: TestContext, { argv }: Program, prompt: string, env: Environment): Promise<Run> {
+  const [program, ...args] = argv;
+  const child = spawn(program, args, { cwd: env['HOME'], env, detached: true });
+  t.after(() => {
+    try {
+      process.kill(-child.pid!, 'SIGKILL');
+    } catch {
+      // Nothing of it is left.
+    }
+  });
+  child.stdin.end(prompt);
+  const exit = once(child, 'exit') as Promise<[number | null]>;
+  const [[code], stdout, stderr] = await Promise.all([exit, text(child.stdout), text(child.stderr)]);
+  return { code, stdout, stderr };
+}
