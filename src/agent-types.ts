@@ -5,6 +5,7 @@
  *     agentTypes:
  *       sum: { argv: [sha256sum], stdin: input, capabilities: [hash] }
  *       reviewer: { runtime: external, capabilities: [review] }
+ *       writer: { template: claude, args: [--model, opus], capabilities: [write] }
  *
  * The fields, with their limits and defaults, are the two schemas below. Paths are relative to the file's folder. Every
  * problem is reported with its place in the file.
@@ -14,6 +15,7 @@ import { dirname, resolve } from 'node:path';
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import { closest } from 'fastest-levenshtein';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import { isTemplateName, templateNames, templates, type TemplateName } from './templates/index.ts';
 
 interface AnyType {
   readonly name: string;
@@ -28,10 +30,14 @@ interface AnyType {
 /** A host starts a worker, which runs `argv` for every assignment. */
 export interface CommandType extends AnyType {
   readonly runtime: 'command';
+  /** Which known command line it is: what the file leaves out was filled in from it. */
+  readonly template?: TemplateName;
+  /** Whether the program is given what it takes to reach its swarm, as the worker's agent; absent: no. */
+  readonly mcp?: boolean;
   /** Program and arguments, no shell. The program is an absolute path, or a name that is looked up in PATH. */
   readonly argv: readonly [string, ...string[]];
   readonly stdin: 'prompt' | 'input' | 'json' | 'none';
-  readonly parse: 'text' | 'json';
+  readonly parse: 'text' | 'json' | TemplateName;
   /** Absolute. */
   readonly cwd: string;
   /** Names of variables of the worker's environment that the program gets too. */
@@ -70,6 +76,9 @@ const variableSchema = {
   description: 'the name of an environment variable; SKEIN_... is set by the worker',
 };
 
+/** Command lines of agents print all that they did, of which only the end is the result. */
+const outputBytesMax = 64 * 1024 * 1024;
+
 const anyFields = {
   description: { type: 'string', description: 'text' },
   capabilities: {
@@ -88,6 +97,13 @@ const commandSchema = {
   description: 'the fields of an agent type, e.g. {argv: [sha256sum], stdin: input}',
   properties: {
     runtime: { enum: ['command', 'external'], default: 'command', description: 'command or external' },
+    template: { enum: templateNames, description: `one of ${templateNames.join(', ')}` },
+    args: {
+      type: 'array',
+      items: textSchema,
+      description: 'a list of arguments beside those of the template, e.g. [--model, opus]',
+    },
+    mcp: { type: 'boolean', description: 'true or false' },
     argv: {
       type: 'array',
       prefixItems: [{ type: 'string', minLength: 1, description: "the program's name or path" }],
@@ -101,9 +117,9 @@ const commandSchema = {
       description: "prompt (the assignment as text), input (the task's input as it is), json (the assignment) or none",
     },
     parse: {
-      enum: ['text', 'json'],
+      enum: ['text', 'json', ...templateNames],
       default: 'text',
-      description: 'text or json, which are the parsers that there are',
+      description: `text, json, ${templateNames.join(', ')}, which are the parsers that there are`,
     },
     cwd: { type: 'string', minLength: 1, default: '.', description: "a folder; relative to this file's" },
     env: {
@@ -130,13 +146,14 @@ const commandSchema = {
     maxOutputBytes: {
       type: 'integer',
       minimum: 1,
-      maximum: 8 * 1024 * 1024,
+      maximum: outputBytesMax,
       default: 1024 * 1024,
-      description: 'a number of bytes from 1 to 8388608 (8 MiB)',
+      description: `a number of bytes from 1 to ${outputBytesMax} (64 MiB)`,
     },
     ...anyFields,
   },
   required: ['argv'],
+  dependentRequired: { args: ['template'] },
   additionalProperties: false,
 };
 
@@ -174,7 +191,8 @@ export function loadAgentTypes(path: string, { required }: { readonly required: 
   return parseAgentTypes(text, path);
 }
 
-type RawFile = { agentTypes?: Record<string, { runtime?: unknown }> | null } | null;
+type RawType = Readonly<Record<string, unknown>>;
+type RawFile = { agentTypes?: Record<string, RawType> | null } | null;
 
 /** `path` is for messages, and for what is relative to the file's folder. */
 export function parseAgentTypes(text: string, path: string): LoadedAgentTypes {
@@ -222,9 +240,10 @@ export function parseAgentTypes(text: string, path: string): LoadedAgentTypes {
   if (file !== null && check(ajv.compile(fileSchema), file, [])) {
     for (const [name, fields] of Object.entries(file.agentTypes ?? {})) {
       const runtime = fields.runtime === 'external' ? 'external' : 'command';
-      if (!check(validators[runtime], fields, ['agentTypes', name])) continue;
-      const type = { ...fields, name } as AgentType;
-      agentTypes.set(name, type.runtime === 'command' ? withPathsFrom(dirname(resolve(path)), type) : type);
+      const filled = runtime === 'command' ? filledIn(fields) : fields;
+      if (!check(validators[runtime], filled, ['agentTypes', name])) continue;
+      const { args = [], ...type } = { ...filled, name } as AgentType & { readonly args?: readonly string[] };
+      agentTypes.set(name, type.runtime === 'command' ? withPathsFrom(dirname(resolve(path)), type, args) : type);
     }
   }
   if (problems.length === 0) return { ok: true, agentTypes };
@@ -232,10 +251,21 @@ export function parseAgentTypes(text: string, path: string): LoadedAgentTypes {
   return { ok: false, problems: problems.map(({ offset, message }) => problemAt(offset, message)) };
 }
 
-function withPathsFrom(folder: string, type: CommandType): CommandType {
+/** What the type leaves out, its template says. The variables are those of both. */
+function filledIn(fields: RawType): RawType {
+  const { template: name, env } = fields;
+  if (name === undefined) return fields;
+  // Of a name that is not known it is enough to be told that.
+  if (!isTemplateName(name)) return { argv: [String(name)], ...fields };
+  const { argv, env: variables } = templates[name];
+  const merged = env === undefined ? variables : Array.isArray(env) ? [...new Set([...variables, ...env])] : env;
+  return { argv, parse: name, mcp: true, maxOutputBytes: outputBytesMax, ...fields, env: merged };
+}
+
+function withPathsFrom(folder: string, type: CommandType, more: readonly string[]): CommandType {
   const [program, ...args] = type.argv;
   const found = program.includes('/') ? resolve(folder, program) : program;
-  return { ...type, argv: [found, ...args], cwd: resolve(folder, type.cwd) };
+  return { ...type, argv: [found, ...args, ...more], cwd: resolve(folder, type.cwd) };
 }
 
 /** `key` is given when the problem is not the value but a key of it. */
@@ -246,7 +276,15 @@ function explain(error: ErrorObject): { readonly key?: string; readonly message:
     return { key: error.propertyName, message: `the key must be ${schema.description}` };
   }
   if (keyword === 'required') {
-    return { message: `${params.missingProperty} is missing: e.g. argv: [sha256sum], or else runtime: external` };
+    return {
+      message: `${params.missingProperty} is missing: e.g. argv: [sha256sum], or template: claude, or else runtime: external`,
+    };
+  }
+  if (keyword === 'dependentRequired') {
+    return {
+      key: params.property as string,
+      message: `it is for a type with a template; without one, argv has the arguments`,
+    };
   }
   if (keyword === 'additionalProperties') {
     const key = params.additionalProperty as string;

@@ -4,7 +4,8 @@
  *
  * - Lines pass as they are, both ways; what comes while there is no connection waits for one.
  * - A connection that is lost is made again for as long as it takes, and the client's handshake is repeated on it, unseen
- *   by the client. Requests that were under way are answered: whether they took effect is not known.
+ *   by the client, and so is joining by the claim that it accompanies. Requests that were under way are answered: whether
+ *   they took effect is not known.
  * - When its input ends, what is under way is answered if that does not take long; then it ends.
  */
 import { once } from 'node:events';
@@ -22,6 +23,8 @@ export interface BridgeOptions {
   readonly port: number;
   /** Which tools the client is shown; null: what the coordinator's listener is set to. */
   readonly profile: string | null;
+  /** The claim that its client accompanies: the client is the program that a worker runs; null: it is none. */
+  readonly claim: { readonly assignmentId: string; readonly leaseToken: string } | null;
   readonly lineBytesMax: number;
   /** For the person who looks why nothing happens. */
   readonly say: (text: string) => void;
@@ -44,7 +47,11 @@ const wireLimits = { depthMax: 64, batchMax: 1_000 };
 const keepAliveMs = 30_000;
 
 /** Requests of the bridge itself, whose replies are not the client's. */
-const own = { profile: '"skein bridge: profile"', handshake: '"skein bridge: handshake"' };
+const own = {
+  profile: '"skein bridge: profile"',
+  claim: '"skein bridge: claim"',
+  handshake: '"skein bridge: handshake"',
+};
 const ownIds: ReadonlySet<string> = new Set(Object.values(own));
 const nothingSpoken = new Set<never>();
 
@@ -149,7 +156,10 @@ class Bridge {
 
   /** Says again what the connection before this one knew. */
   #begin(socket: Socket): void {
-    const { profile } = this.#options;
+    const { profile, claim } = this.#options;
+    if (claim !== null) {
+      socket.write(`${encodeRequest(own.claim, 'tools/call', { name: 'swarm_join', arguments: claim })}\n`);
+    }
     if (profile !== null) socket.write(`${encodeRequest(own.profile, 'initialize', { profile })}\n`);
     if (this.#handshake === null) return;
     const { id, method, params } = this.#handshake;

@@ -116,7 +116,7 @@ const promptTable = load<Readonly<Record<string, Omit<PromptSpec, 'name' | 'text
 export const prompts: ReadonlyMap<string, PromptSpec> = new Map(
   Object.entries(promptTable).map(([name, spec]) => [name, { name, ...spec, text: readText(`mcp/${name}.md`) }]),
 );
-export const profiles = load<Readonly<Record<'all' | 'worker' | 'submitter', ProfileSpec>>>('mcp/profiles.json');
+export const profiles = load<Readonly<Record<'all' | 'worker' | 'agent' | 'submitter', ProfileSpec>>>('mcp/profiles.json');
 export type ProfileName = keyof typeof profiles;
 
 const errorTable = load<{ names: Readonly<Record<string, string>>; errors: readonly ErrorSpec[] }>('errors.json');

@@ -1010,6 +1010,11 @@ export interface SwarmJoinArguments {
    * How long a claim lasts without a call of its holder; 60 when absent. Clients that think for long between calls ask for 900.
    */
   leaseSeconds?: number;
+  /**
+   * To accompany its claim: a program is told it by the worker that runs it.
+   */
+  assignmentId?: string;
+  leaseToken?: LeaseToken;
   requestId?: RequestId;
 }
 export interface SwarmJoinResult {
@@ -1027,9 +1032,9 @@ export interface SwarmJoinResult {
    */
   joins: number;
   /**
-   * Keep it: it brings the agent back after a lost connection.
+   * Keep it: it brings the agent back after a lost connection. null: for who accompanies a claim.
    */
-  resumeToken: string;
+  resumeToken: string | null;
   /**
    * While holding work, call task_update at least this often.
    */
@@ -1966,8 +1971,11 @@ export interface TaskUpdateArguments {
    * Agent, as agent_spawn or swarm_join returned it.
    */
   agentId?: string;
-  assignmentId: AssignmentId;
-  leaseToken: LeaseToken;
+  /**
+   * One copy of a phase's work for one agent: taskId/phase/copy.
+   */
+  assignmentId?: string;
+  leaseToken?: LeaseToken;
   /**
    * Any JSON value of at most 4,096 characters; task_status shows it.
    */

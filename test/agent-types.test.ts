@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { loadAgentTypes, parseAgentTypes, type AgentType } from '../src/agent-types.ts';
+import { loadAgentTypes, parseAgentTypes, type AgentType, type CommandType } from '../src/agent-types.ts';
+import { templates } from '../src/templates/index.ts';
 
 function types(text: string): ReadonlyMap<string, AgentType> {
   const loaded = parseAgentTypes(text, '/etc/skein/skein.yaml');
@@ -70,6 +71,35 @@ agentTypes:
     });
   });
 
+  test('a template fills in what is left out, and takes what is added', () => {
+    const type = types('agentTypes: {writer: {template: claude, args: [--model, opus], env: [GITHUB_TOKEN]}}').get(
+      'writer',
+    );
+    assert.deepEqual(type, {
+      name: 'writer',
+      runtime: 'command',
+      template: 'claude',
+      mcp: true,
+      argv: [...templates.claude.argv, '--model', 'opus'],
+      stdin: 'prompt',
+      parse: 'claude',
+      cwd: '/etc/skein',
+      env: [...templates.claude.env, 'GITHUB_TOKEN'],
+      setEnv: {},
+      maxOutputBytes: 64 * 1024 * 1024,
+      capabilities: [],
+      maxConcurrent: 1,
+    });
+  });
+
+  test('what a type says itself wins over its template', () => {
+    const own = '{template: codex, argv: [./codex, exec], parse: text, mcp: false, maxOutputBytes: 9, args: [-m, x]}';
+    const type = types(`agentTypes: {writer: ${own}}`).get('writer') as CommandType;
+    const { argv, parse, mcp, maxOutputBytes } = type;
+    const expected = { argv: ['/etc/skein/codex', 'exec', '-m', 'x'], parse: 'text', mcp: false, maxOutputBytes: 9 };
+    assert.deepEqual({ argv, parse, mcp, maxOutputBytes }, expected);
+  });
+
   test('an external type has no command', () => {
     assert.deepEqual(types('agentTypes: {guest: {runtime: external, capabilities: [review]}}').get('guest'), {
       name: 'guest',
@@ -110,13 +140,17 @@ describe('what is wrong, where, and what would be right', () => {
       /:1:34: agentTypes\.sum\.argv\.1: must be text: put it into quotes; it is 10/,
     ],
     ['agentTypes: {sum: {argv: [a], stdin: file}}', /:1:38: .*stdin: must be prompt .* it is "file"/],
-    ['agentTypes: {sum: {argv: [a], parse: claude}}', /:1:38: .*parse: must be text or json.* it is "claude"/],
+    ['agentTypes: {sum: {argv: [a], parse: yaml}}', /:1:38: .*parse: must be text, json, claude.* it is "yaml"/],
     [
       'agentTypes: {sum: {argv: [a], runtime: docker}}',
       /:1:40: .*runtime: must be command or external; it is "docker"/,
     ],
     ['agentTypes: {sum: {argv: [a], timeoutMs: 0}}', /:1:42: .*timeoutMs: must be a whole number of milliseconds/],
-    ['agentTypes: {sum: {argv: [a], maxOutputBytes: 9000000}}', /:1:47: .*maxOutputBytes: must be .* 8388608/],
+    ['agentTypes: {sum: {argv: [a], maxOutputBytes: 70000000}}', /:1:47: .*maxOutputBytes: must be .* 67108864/],
+    ['agentTypes: {sum: {template: claud}}', /:1:30: .*template: must be one of claude, codex, .* it is "claud"/],
+    ['agentTypes: {sum: {argv: [a], args: [b]}}', /:1:31: .*args: it is for a type with a template/],
+    ['agentTypes: {sum: {template: codex, args: [1]}}', /:1:44: .*args\.0: must be text/],
+    ['agentTypes: {sum: {template: codex, env: KEY}}', /:1:42: .*env: must be a list of names/],
     [
       'agentTypes: {sum: {argv: [a], maxConcurrent: 1.5}}',
       /:1:46: .*maxConcurrent: must be a whole number from 1 to 64/,

@@ -29,7 +29,10 @@ import {
 } from './tools.ts';
 
 /** Without `swarmId` the coordinator's newest live swarm is meant, also where a token belongs to another. */
-export type JoinOptions = Omit<SwarmJoinArguments, 'type' | 'requestId'>;
+export type JoinOptions = Omit<SwarmJoinArguments, 'type' | 'requestId' | 'assignmentId' | 'leaseToken'>;
+
+/** Only who accompanies a claim gets no resume token, and a session never does. */
+type Joined = SwarmJoinResult & { readonly resumeToken: string };
 
 /** A claim as a new join reports it. */
 export type Held = SwarmJoinResult['held'][number];
@@ -48,7 +51,7 @@ export class AgentSession {
   readonly #rejoined: ((held: readonly Held[]) => void)[] = [];
   readonly #onEnd: () => void;
   readonly #ending = new AbortController();
-  #joined: SwarmJoinResult | null = null;
+  #joined: Joined | null = null;
   /** Resolves when the connection stands, rejects when it never will again. */
   #up: Promise<void> = Promise.resolve();
 
@@ -79,7 +82,7 @@ export class AgentSession {
   }
 
   /** What the newest join said. Keep `resumeToken` to come back as this agent from another process. */
-  get joined(): SwarmJoinResult {
+  get joined(): Joined {
     return this.#joined!;
   }
 
@@ -204,7 +207,7 @@ export class AgentSession {
     const args: SwarmJoinArguments =
       earlier === null ? this.#first : { swarmId: earlier.swarmId, token: earlier.resumeToken, requestId: nanoid() };
     const joined = toolResult<'swarm_join'>(await request('tools/call', { name: 'swarm_join', arguments: args }));
-    this.#joined = joined;
+    this.#joined = joined as Joined;
   }
 
   #comeBack(): void {

@@ -1,4 +1,7 @@
-/** `skein bridge`: the command that an MCP client's configuration names. */
+/**
+ * `skein bridge`: the command that an MCP client's configuration names. Started by a program that a worker runs, it
+ * finds the program's claim in its environment, and acts as the worker's agent.
+ */
 import { Option, type Command } from 'commander';
 import { bridge } from '../bridge.ts';
 import { settingsOf } from '../client/options.ts';
@@ -22,8 +25,13 @@ export function addBridge(program: Command): void {
         host: settings.host,
         port: settings.port,
         profile: profile ?? null,
+        claim: claimIn(process.env),
         lineBytesMax: settings.lineBytesMax,
         say: (text) => console.error(`skein: ${text}`),
       });
     });
+}
+
+function claimIn({ SKEIN_ASSIGNMENT_ID: assignmentId, SKEIN_LEASE_TOKEN: leaseToken }: NodeJS.ProcessEnv) {
+  return assignmentId && leaseToken ? { assignmentId, leaseToken } : null;
 }

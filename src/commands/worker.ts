@@ -1,8 +1,10 @@
 /** `skein worker`: acts for one agent of a configured type until it is told to stop. Hosts start it; people can, too. */
+import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { loadAgentTypes } from '../agent-types.ts';
 import { connect } from '../client/client.ts';
 import { SkeinError } from '../client/errors.ts';
+import { settingsOf } from '../client/options.ts';
 import { settings } from '../config.ts';
 import { createLog } from '../observe/log.ts';
 import { work } from '../worker/worker.ts';
@@ -16,6 +18,13 @@ interface Flags extends ServerFlags {
 }
 
 const killGraceMs = 5_000;
+
+/** This very command line. */
+const cli = [
+  process.execPath,
+  ...process.execArgv,
+  fileURLToPath(import.meta.url).replace(/commands\/worker(\.[jt]s)$/, 'cli$1'),
+] as const;
 
 export function addWorker(program: Command): void {
   withServer(program.command('worker'))
@@ -57,11 +66,12 @@ async function run(flags: Flags): Promise<void> {
   const stopping = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopping.abort());
 
-  const client = connect({
+  const server = {
     ...(flags.host !== undefined && { host: flags.host }),
     ...(flags.port !== undefined && { port: flags.port }),
-    poolMin: 0,
-  });
+  };
+  const { host, port } = settingsOf(server);
+  const client = connect({ ...server, poolMin: 0 });
   try {
     const swarmId = flags.swarm ?? env['SKEIN_SWARM_ID'];
     const token = env['SKEIN_JOIN_TOKEN'];
@@ -74,7 +84,13 @@ async function run(flags: Flags): Promise<void> {
         : { agentType: flags.type, capabilities: [...type.capabilities], maxConcurrent: type.maxConcurrent }),
     });
     log.info({ agentId: session.joined.agentId, swarmId: session.joined.swarmId }, 'joined');
-    const why = await work(session, { type, log, killGraceMs, signal: stopping.signal });
+    const why = await work(session, {
+      type,
+      reach: { host, port, cli },
+      log,
+      killGraceMs,
+      signal: stopping.signal,
+    });
     log.info({ why }, 'ended');
     if (!stopping.signal.aborted && why !== 'drained') process.exitCode = 1;
   } catch (error) {

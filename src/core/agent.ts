@@ -10,8 +10,9 @@
  * One that is draining takes no new work, keeps its connection and its messages, and stops when it holds nothing any more.
  * A lost agent whose worker a host started is restarted (spawning again) up to `agentRestartsMax` times in a row.
  */
-import type { Actor, AgentRequest, Command } from './command.ts';
+import type { Actor, AgentRequest, Command, Companion, Worker } from './command.ts';
 import type { Event } from './event.ts';
+import { findAssignment } from './evolve.ts';
 import { successShare } from './index/standing.ts';
 import type { JsonObject } from './json.ts';
 import { releaseClaims } from './attempt.ts';
@@ -128,9 +129,19 @@ function drain(state: State, agent: Agent, reason: string, world: World): Decisi
 }
 
 export const swarmLeave: Rule<'swarm_leave'> = (state, command, world) => {
-  const agent = actingAgent(state, command.actor);
+  const agent = workingAgent(state, command.actor);
   if (isRefusal(agent)) return agent;
   return close(state, agent, { status: 'stopped', reason: command.reason ?? 'left' }, world);
+};
+
+/** Its worker has given it the token of the claim, so it is the program that does the work. */
+export const swarmAccompany: Rule<'swarm_accompany'> = (state, { assignmentId, leaseToken }, world) => {
+  const agent = accompanied(state, { assignmentId, leaseToken });
+  if (isRefusal(agent)) return agent;
+  return {
+    // With a resume token it could take its worker's place.
+    reply: (after, show) => Object.assign(joinReply(agent.id, world)(after, show), { resumeToken: null, held: [] }),
+  };
 };
 
 export const swarmJoin: Rule<'swarm_join'> = (state, command, world) => {
@@ -425,6 +436,29 @@ export function refuseClosed(agent: Agent): Refusal {
 
 /** The agent as which a connection acts, if it still may. */
 export function actingAgent(state: State, actor: Actor): Agent | Refusal {
+  return 'claim' in actor ? accompanied(state, actor.claim) : workingAgent(state, actor);
+}
+
+/** The agent whose claim a companion accompanies, whichever connection its worker has, and be it none for a while. */
+function accompanied(state: State, { assignmentId, leaseToken }: Companion['claim']): Agent | Refusal {
+  const work = findAssignment(state, assignmentId)?.assignment.work;
+  if (work?.status === 'claimed' && work.leaseToken === leaseToken) return state.agents.get(work.agentId)!;
+  return refuse(
+    'lease_lost',
+    `the claim of assignment ${assignmentId} with this lease token is over, so nobody acts as its agent by it: stop working on it`,
+    { assignmentId },
+  );
+}
+
+/** The agent for which a connection takes and delivers work, if it still may. */
+export function workingAgent(state: State, actor: Actor): Agent | Refusal {
+  if ('claim' in actor) {
+    return refuse(
+      'worker_only',
+      `this connection accompanies assignment ${actor.claim.assignmentId}, and only the worker that holds it takes, delivers and gives back work, and leaves`,
+      { agentId: actor.agentId, assignmentId: actor.claim.assignmentId },
+    );
+  }
   const agent = state.agents.get(actor.agentId);
   if (agent === undefined) return refuseUnknownAgent(state, actor.agentId);
   if (agentClosedAt(agent) !== null) return refuseClosed(agent);
@@ -438,7 +472,7 @@ export function actingAgent(state: State, actor: Actor): Agent | Refusal {
   return agent;
 }
 
-function whyNotActing(agent: Agent, { joins }: Actor): string {
+function whyNotActing(agent: Agent, { joins }: Worker): string {
   return agent.joins === joins
     ? 'it counts as lost, since the connection was closed, or closed for sending'
     : 'another connection has joined as it since';

@@ -1,5 +1,5 @@
 /** Rules of claiming work under a lease, and what the holder is given: what was done before, and what it is to do. */
-import { actingAgent } from './agent.ts';
+import { workingAgent } from './agent.ts';
 import { partOf } from './ballot.ts';
 import type { Event } from './event.ts';
 import { findAssignment } from './evolve.ts';
@@ -16,7 +16,7 @@ import { winningResult } from './vote.ts';
 import { weightIn } from './weight.ts';
 
 export const taskNext: Rule<'task_next'> = (state, { actor }, world) => {
-  const agent = actingAgent(state, actor);
+  const agent = workingAgent(state, actor);
   if (isRefusal(agent)) return agent;
   const events: Event[] = [];
   const found = offeredTo(state, agent) ?? takeable(state, agent, world);

@@ -18,11 +18,20 @@ import type {
   Usage,
 } from './state.ts';
 
-/** Who acts: an agent, fenced by the number of the join that its connection made. */
-export interface Actor {
+/** The connection of an agent's worker, fenced by the number of the join that it made. */
+export interface Worker {
   readonly agentId: string;
   readonly joins: number;
 }
+
+/** A connection beside the worker's, of the program that it runs: acts as the agent for as long as the claim lives. */
+export interface Companion {
+  readonly agentId: string;
+  readonly claim: { readonly assignmentId: string; readonly leaseToken: string };
+}
+
+/** Who acts as an agent. */
+export type Actor = Worker | Companion;
 
 export interface AgentRequest {
   readonly agentType: string;
@@ -129,6 +138,8 @@ export type CommandBody =
       readonly leaseMs: number | null;
       readonly parent?: string;
     }
+  /** A connection wants to be the claim's companion. */
+  | { readonly type: 'swarm_accompany'; readonly assignmentId: string; readonly leaseToken: string }
   | { readonly type: 'swarm_leave'; readonly actor: Actor; readonly reason: string | null }
   | { readonly type: 'task_next'; readonly actor: Actor }
   | {
@@ -194,7 +205,7 @@ export type CommandBody =
   | { readonly type: 'timers_due'; readonly most: number }
   /** The reply with the claim could not be delivered: nobody knows of it. */
   | { readonly type: 'claim_undelivered'; readonly assignmentId: string; readonly leaseToken: string }
-  | { readonly type: 'worker_lost'; readonly actor: Actor; readonly reason: string }
+  | { readonly type: 'worker_lost'; readonly actor: Worker; readonly reason: string }
   | { readonly type: 'worker_failed'; readonly agentId: string; readonly restarts: number; readonly reason: string }
   // what follows from another command within the same commit
   | { readonly type: 'place'; readonly assignmentId: string }

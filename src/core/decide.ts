@@ -10,6 +10,7 @@ import {
   agentSpawn,
   agentStatusRule,
   agentStop,
+  swarmAccompany,
   swarmJoin,
   swarmLeave,
   workerFailed,
@@ -47,6 +48,7 @@ const rules: { readonly [T in CommandType]: Rule<T> } = {
   agent_stop: agentStop,
   agent_message: agentMessage,
   swarm_join: swarmJoin,
+  swarm_accompany: swarmAccompany,
   swarm_leave: swarmLeave,
   task_orchestrate: taskOrchestrate,
   task_status: taskStatus,
@@ -124,8 +126,13 @@ export function decide(state: State, command: Command, world: World): Refusal | 
   return renewed.length === 0 ? decision : { ...decision, events: [...renewed, ...(decision.events ?? [])] };
 }
 
+/** A companion's calls say nothing of the worker, which is who has to deliver. */
 function signOfLife(command: Command): Actor | null {
-  if (command.type === 'agent_message') return command.from;
+  const actor = command.type === 'agent_message' ? command.from : actorOf(command);
+  return actor !== null && 'claim' in actor ? null : actor;
+}
+
+function actorOf(command: Command): Actor | null {
   return renewing.has(command.type) ? (command as { actor: Actor }).actor : null;
 }
 

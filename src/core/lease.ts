@@ -2,7 +2,7 @@
  * Rules of holding a claim: it is fenced by the attempt number and a lease token. Any call of the holder renews all its
  * leases, at most once per third of a lease.
  */
-import { actingAgent } from './agent.ts';
+import { actingAgent, workingAgent } from './agent.ts';
 import { newestUsage } from './budget.ts';
 import type { Actor } from './command.ts';
 import type { Event } from './event.ts';
@@ -35,7 +35,7 @@ export function renewLeases(state: State, agent: Agent, world: World): Event[] {
 }
 
 export const taskUpdate: Rule<'task_update'> = (state, command, world) => {
-  const held = holding(state, command, world.now);
+  const held = holding(state, command, world.now, actingAgent);
   if (isRefusal(held)) return held;
   const { agent, assignment } = held;
   const events: Event[] = [];
@@ -101,13 +101,14 @@ export interface Held {
   readonly claim: Claim;
 }
 
-/** The claim that a worker speaks of, if it is still the worker's own and its lease has not run out. */
+/** The claim that a caller speaks of, if it is still its agent's own and its lease has not run out. */
 export function holding(
   state: State,
   command: { readonly actor: Actor; readonly assignmentId: string; readonly leaseToken: string },
   now: number,
+  agentOf: typeof actingAgent = workingAgent,
 ): Held | Refusal {
-  const agent = actingAgent(state, command.actor);
+  const agent = agentOf(state, command.actor);
   if (isRefusal(agent)) return agent;
   const found = findAssignment(state, command.assignmentId);
   if (found === undefined) {

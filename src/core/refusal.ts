@@ -17,6 +17,7 @@ export const refusalReasons = [
   'agent_closed',
   'not_joined',
   'join_token_invalid',
+  'worker_only',
   'topology_forbids',
   // tasks
   'task_not_found',

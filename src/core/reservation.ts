@@ -58,6 +58,8 @@ export const fileRelease: Rule<'file_release'> = (state, { actor, reservationId,
   const given = globs === null ? null : new Set(globs.map(plainGlob));
   const released = reservationsOf(state, agent)
     .filter(({ id }) => reservationId === null || id === reservationId)
+    // What the agent has reserved for its other claims is none of a companion's business.
+    .filter(({ assignmentId }) => !('claim' in actor) || assignmentId === actor.claim.assignmentId)
     .map((reservation) => ({
       reservationId: reservation.id,
       globs: reservation.globs.filter((glob) => given === null || given.has(plainGlob(glob))),
@@ -83,15 +85,16 @@ export function reservationDue(state: State, reservationId: string, world: World
   };
 }
 
-/** With which it ends: the claim that is named, else the only one that the agent holds, else none. */
+/** With which it ends: the claim that is named, else the caller's own, else the only one that the agent holds, else none. */
 function claimOf(
   state: State,
   agent: Agent,
-  { actor, claim }: CommandOf<'file_reserve'>,
+  { actor, claim: named }: CommandOf<'file_reserve'>,
   now: number,
 ): { readonly assignmentId: string | null } | Refusal {
+  const claim = named ?? ('claim' in actor ? actor.claim : null);
   if (claim !== null) {
-    const held = holding(state, { actor, ...claim }, now);
+    const held = holding(state, { actor, ...claim }, now, actingAgent);
     return isRefusal(held) ? held : claim;
   }
   const claimed = heldBy(state, agent).flatMap(({ assignment: { id, work } }) =>

@@ -10,7 +10,7 @@ import type { Delivery, TurnedDown } from '../dialects/dialect.ts';
 import type { McpConnection } from '../dialects/mcp/connection.ts';
 import type { Log } from '../observe/log.ts';
 import type { ProfileName } from '../spec.ts';
-import type { Caller } from '../tools/index.ts';
+import type { Acting, Caller, LostWorker } from '../tools/index.ts';
 import { encodeError, encodeNotification, parse, type Message } from '../wire/jsonrpc.ts';
 import { LineDecoder, type Line } from '../wire/lines.ts';
 import { batchWindow, type Dispatcher } from './dispatch.ts';
@@ -18,8 +18,6 @@ import { drain } from './drain.ts';
 import type { ConnectionLimits } from './limits.ts';
 import { RateLimit } from './rate.ts';
 import type { Subscription } from './subscription.ts';
-
-type Acting = { readonly swarmId: string; readonly actor: { readonly agentId: string; readonly joins: number } };
 
 /** Characters that are collected before they are written, at most. */
 const writeMax = 64 * 1024;
@@ -41,7 +39,7 @@ export class Session implements Caller {
   readonly #socket: Socket;
   readonly #dispatcher: Dispatcher;
   readonly #limits: ConnectionLimits;
-  readonly #onLost: (acting: Acting) => void;
+  readonly #onLost: (lost: LostWorker) => void;
   readonly #now: () => number;
   readonly #decoder: LineDecoder;
   readonly #rate: RateLimit;
@@ -70,7 +68,7 @@ export class Session implements Caller {
       readonly limits: ConnectionLimits;
       readonly log: Log;
       readonly now: () => number;
-      readonly onLost: (acting: Acting) => void;
+      readonly onLost: (lost: LostWorker) => void;
     },
   ) {
     const { limits } = context;
@@ -102,7 +100,7 @@ export class Session implements Caller {
 
   joined(swarmId: string, actor: Acting['actor']): void {
     const acting = { swarmId, actor };
-    if (this.signal.aborted) this.#onLost(acting);
+    if (this.signal.aborted) this.#lose(acting);
     else this.acting.set(actor.agentId, acting);
   }
 
@@ -365,8 +363,13 @@ export class Session implements Caller {
   }
 
   #loseAgents(): void {
-    for (const acting of this.acting.values()) this.#onLost(acting);
+    for (const acting of this.acting.values()) this.#lose(acting);
     this.acting.clear();
+  }
+
+  /** A companion takes nothing with it when it goes. */
+  #lose({ swarmId, actor }: Acting): void {
+    if ('joins' in actor) this.#onLost({ swarmId, actor });
   }
 }
 

@@ -51,4 +51,4 @@ export const identifying: ReadonlySet<string> = new Set(['swarm_init', 'swarm_jo
 
 export const toolHandlers: ReadonlyMap<string, Handler<never>> = new Map(Object.entries(handlers));
 export { newestSwarm } from './calling.ts';
-export type { Answer, Call, Caller, Handler, Services } from './tool.ts';
+export type { Acting, Answer, Call, Caller, Handler, LostWorker, Services } from './tool.ts';

@@ -4,7 +4,7 @@
  */
 import type { AgentTypes } from '../agent-types.ts';
 import type { Coordinator } from '../coordinator/coordinator.ts';
-import type { Actor } from '../core/command.ts';
+import type { Actor, Worker } from '../core/command.ts';
 import type { Refusal } from '../core/refusal.ts';
 import type { Bank } from '../memory/bank.ts';
 
@@ -27,12 +27,24 @@ export interface Services {
   readonly limits: Readonly<Record<string, number | null>>;
 }
 
+/** As whom a connection acts. */
+export interface Acting {
+  readonly swarmId: string;
+  readonly actor: Actor;
+}
+
+/** A worker whose connection is gone. */
+export interface LostWorker {
+  readonly swarmId: string;
+  readonly actor: Worker;
+}
+
 /** The connection that calls, as far as tools see it. */
 export interface Caller {
   /** Address and port at which the connection arrived. */
   readonly endpoint: string;
   /** The agents as which it acts. */
-  readonly acting: ReadonlyMap<string, { readonly swarmId: string; readonly actor: Actor }>;
+  readonly acting: ReadonlyMap<string, Acting>;
   /** The swarm that it created or joined last. */
   newestSwarm: string | null;
   /** Resolves when its `swarm_init` and `swarm_join` that are under way are done; see `identifying`. */

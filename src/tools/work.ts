@@ -1,9 +1,9 @@
 /**
  * Tools of those who work: swarm_join, swarm_leave, task_next, task_update, task_complete, task_fail, task_release.
  */
-import type { CommandOf } from '../core/command.ts';
+import type { CommandOf, Companion } from '../core/command.ts';
 import type { Json, JsonObject } from '../core/json.ts';
-import { isRefusal, refuse } from '../core/refusal.ts';
+import { isRefusal, refuse, type Refusal } from '../core/refusal.ts';
 import type { Usage } from '../core/state.ts';
 import type {
   PhaseRequest,
@@ -16,7 +16,7 @@ import type {
   TaskUpdateArguments,
 } from '../spec.types.ts';
 import { definition, validate } from '../spec.ts';
-import { newestSwarm, settle, submitActing, withRequestId } from './calling.ts';
+import { actingAs, newestSwarm, settle, submitActing, withRequestId } from './calling.ts';
 import { phaseRequest } from './task.ts';
 import type { Answer, Call, Handler } from './tool.ts';
 
@@ -26,6 +26,8 @@ export const swarmJoin: Handler<SwarmJoinArguments> = async (call) => settle(cal
 
 async function join(call: Call<SwarmJoinArguments>): Promise<Answer> {
   const { args, caller, services } = call;
+  const { assignmentId, leaseToken } = args;
+  if (assignmentId !== undefined && leaseToken !== undefined) return accompany(call, { assignmentId, leaseToken });
   const named =
     args.swarmId ?? (args.token === undefined ? undefined : services.coordinator.swarmOf('tokens', args.token));
   const swarmId = named ?? newestSwarm(caller, services);
@@ -50,6 +52,36 @@ async function join(call: Call<SwarmJoinArguments>): Promise<Answer> {
   const { agentId, joins } = answer as { agentId: string; joins: number };
   caller.newestSwarm = swarmId;
   caller.joined(swarmId, { agentId, joins });
+  return answer;
+}
+
+const accompanying = new Set(['swarmId', 'assignmentId', 'leaseToken', 'requestId']);
+
+/** Beside the worker that holds the claim, and without taking its place. */
+async function accompany({ args, caller, services }: Call<SwarmJoinArguments>, claim: Companion['claim']) {
+  const { assignmentId } = claim;
+  const ineffective = Object.keys(args).find((name) => !accompanying.has(name));
+  if (ineffective !== undefined) {
+    return refuse(
+      'invalid_arguments',
+      `swarm_join: ${ineffective} has no effect beside assignmentId: who accompanies a claim acts as the agent that holds it, as it is`,
+      { path: ineffective },
+    );
+  }
+  const taskId = assignmentId.slice(0, assignmentId.indexOf('/'));
+  const swarmId = args.swarmId ?? services.coordinator.swarmOf('tasks', taskId) ?? newestSwarm(caller, services);
+  if (typeof swarmId !== 'string') return swarmId;
+  const answer = await services.coordinator.submit(swarmId, { type: 'swarm_accompany', ...claim });
+  if (isRefusal(answer)) return answer;
+  const { agentId } = answer as { agentId: string };
+  const before = caller.acting.get(agentId)?.actor;
+  if (before !== undefined && 'joins' in before) {
+    return refuse('invalid_arguments', `swarm_join: this connection is that of agent ${agentId}'s worker already`, {
+      path: 'assignmentId',
+    });
+  }
+  caller.newestSwarm = swarmId;
+  caller.joined(swarmId, { agentId, claim });
   return answer;
 }
 
@@ -80,8 +112,11 @@ export const taskNext: Handler<TaskNextArguments> = async (call) => {
 const progressCharsMax = 4_096;
 
 export const taskUpdate: Handler<TaskUpdateArguments> = async (call) => {
-  const { assignmentId, leaseToken, progress, waitSeconds = 0 } = call.args;
+  const { progress, waitSeconds = 0 } = call.args;
   const usage = usageOf(call.args.usage);
+  const claim = claimOf(call);
+  if (isRefusal(claim)) return claim;
+  const { assignmentId, leaseToken } = claim;
   if (progress !== undefined && JSON.stringify(progress).length > progressCharsMax) {
     return refuse(
       'invalid_arguments',
@@ -101,6 +136,20 @@ export const taskUpdate: Handler<TaskUpdateArguments> = async (call) => {
     waitSeconds,
   );
 };
+
+/** The claim that is named, else the one that the connection accompanies. */
+function claimOf({ args, caller }: Call<TaskUpdateArguments>): Companion['claim'] | Refusal {
+  const { assignmentId, leaseToken } = args;
+  if (assignmentId !== undefined && leaseToken !== undefined) return { assignmentId, leaseToken };
+  const acting = actingAs(caller, args.agentId);
+  if (isRefusal(acting)) return acting;
+  if ('claim' in acting.actor) return acting.actor.claim;
+  return refuse(
+    'invalid_arguments',
+    'task_update: assignmentId and leaseToken are missing: give both as task_next returned them; only who accompanies a claim may leave them out',
+    { path: 'assignmentId' },
+  );
+}
 
 export const taskComplete: Handler<TaskCompleteArguments> = async (call) => {
   const { assignmentId, leaseToken, result, vote } = call.args;

@@ -7,9 +7,10 @@
  * - A run that was stopped from here is a failure, whatever its exit code and output say. What the program left behind
  *   after it had exited by itself is stopped too, but does not change how the run ended.
  * - No more than `maxOutputBytes` of standard output and the last 4 KiB of standard error are ever kept.
+ * - What the program says that it used is told of a failed run, too.
  *
  * The program gets the variables that its type allows or sets, and about its job SKEIN_SWARM_ID, SKEIN_AGENT_ID,
- * SKEIN_TASK_ID, SKEIN_ASSIGNMENT_ID, SKEIN_PHASE and SKEIN_ATTEMPT. It should not take SKEIN_AGENT_ID out of the
+ * SKEIN_TASK_ID, SKEIN_ASSIGNMENT_ID, SKEIN_PHASE and SKEIN_ATTEMPT; with `mcp`, what it takes to reach its swarm. It should not take SKEIN_AGENT_ID out of the
  * environment of what it starts: the host finds by it what has to be stopped with the agent.
  *
  * Its standard streams are sockets, as Node makes them. They are read and written as usual, but cannot be opened a
@@ -21,6 +22,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import type { Logger } from 'pino';
 import type { CommandType } from '../agent-types.ts';
+import type { McpSetup, Usage } from '../templates/index.ts';
+import { setUpAccess, type Access } from './access.ts';
 import type { Job, Json } from './job.ts';
 import { collect, lastText, parseOutput, tail } from './output.ts';
 import { groupEnds, stopGroup } from './process-group.ts';
@@ -48,9 +51,11 @@ export type FailureReason =
   | 'not_executable'
   | 'spawn_failed'
   | 'bad_output'
+  | 'agent_error'
+  | 'permission_denied'
   | 'cancelled';
 
-/** What a run did may go otherwise the next time. A program that is not there stays away, and a cancel is meant. */
+/** What a run did may go otherwise the next time. Who is not there, or may not, will not either; a cancel is meant. */
 const retryable: Readonly<Record<FailureReason, boolean>> = {
   exit_code: true,
   signal: true,
@@ -60,6 +65,8 @@ const retryable: Readonly<Record<FailureReason, boolean>> = {
   not_executable: false,
   spawn_failed: true,
   bad_output: true,
+  agent_error: true,
+  permission_denied: false,
   cancelled: false,
 };
 
@@ -72,18 +79,22 @@ export interface RunDetails {
 }
 
 export type Outcome =
-  | { readonly ok: true; readonly result: Json; readonly durationMs: number }
+  | { readonly ok: true; readonly result: Json; readonly usage: Usage | null; readonly durationMs: number }
   | {
       readonly ok: false;
       readonly reason: FailureReason;
       readonly message: string;
       readonly retryable: boolean;
       readonly details: RunDetails;
+      /** null: it does not say. */
+      readonly usage: Usage | null;
       readonly durationMs: number;
     };
 
 export interface ExecuteOptions {
   readonly killGraceMs: number;
+  /** What a type with `mcp` is given; null: nothing. */
+  readonly access?: Access | null;
   readonly log: Pick<Logger, 'debug' | 'warn'>;
 }
 
@@ -95,17 +106,45 @@ export async function execute(
   type: CommandType,
   job: Job,
   signal: AbortSignal,
+  options: ExecuteOptions,
+): Promise<Outcome> {
+  const env = environment(type, job);
+  let setup: McpSetup;
+  try {
+    setup = setUpAccess(type, options.access ?? null, env);
+  } catch (error) {
+    const message = `${type.argv[0]} could not be given its MCP server: ${(error as Error).message}`;
+    const reason = 'spawn_failed';
+    return { ok: false, reason, message, retryable: retryable[reason], details: neverRan, usage: null, durationMs: 0 };
+  }
+  try {
+    const argv = [...type.argv, ...setup.args] as const;
+    return await run({ ...type, argv }, job, Object.assign(env, setup.env), signal, options);
+  } finally {
+    setup.remove?.();
+  }
+}
+
+async function run(
+  type: CommandType,
+  job: Job,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
   { killGraceMs, log }: ExecuteOptions,
 ): Promise<Outcome> {
   const startedAt = performance.now();
   const program = type.argv[0];
   const durationMs = () => Math.round(performance.now() - startedAt);
-  const fail = (reason: FailureReason, message: string, details: RunDetails = neverRan): Outcome => {
-    return { ok: false, reason, message, retryable: retryable[reason], details, durationMs: durationMs() };
+  const fail = (
+    reason: FailureReason,
+    message: string,
+    details: RunDetails = neverRan,
+    usage: Usage | null = null,
+  ): Outcome => {
+    return { ok: false, reason, message, retryable: retryable[reason], details, usage, durationMs: durationMs() };
   };
   if (signal.aborted) return fail('cancelled', `${program} was not started: ${whyAborted(signal)}`);
 
-  const env = environment(type, job);
   const child = await start(type, env);
   if (child instanceof Error) {
     const failure = startFailure(child, program, type.cwd, env.PATH);
@@ -163,12 +202,19 @@ export async function execute(
     stdout: lastText(stdout.bytes(), tailBytes),
     stderr: stderr.text(),
   };
-  if (stopped !== undefined) return fail(stopped.reason, stopped.message, details);
-  if (exitSignal !== null) return fail('signal', `${program} was ended by ${exitSignal}${lastLine(details)}`, details);
-  if (exitCode !== 0) return fail('exit_code', `${program} exited with code ${exitCode}${lastLine(details)}`, details);
-  const parsed = parseOutput(stdout.bytes(), type.parse);
-  if (!parsed.ok) return fail(parsed.reason, `${program} ${parsed.message}`, details);
-  return { ok: true, result: parsed.result, durationMs: durationMs() };
+  const parsed = parseOutput(stdout.bytes(), type.parse, details.stderr);
+  const { usage } = parsed;
+  if (stopped !== undefined) return fail(stopped.reason, stopped.message, details, usage);
+  // Whoever says that he has failed, and why, says more than how he ended.
+  const saysWhy = !parsed.ok && (parsed.reason === 'agent_error' || parsed.reason === 'permission_denied');
+  if (exitSignal !== null && !saysWhy) {
+    return fail('signal', `${program} was ended by ${exitSignal}${lastLine(details)}`, details, usage);
+  }
+  if (exitCode !== 0 && !saysWhy) {
+    return fail('exit_code', `${program} exited with code ${exitCode}${lastLine(details)}`, details, usage);
+  }
+  if (!parsed.ok) return fail(parsed.reason, `${program} ${parsed.message}`, details, usage);
+  return { ok: true, result: parsed.result, usage, durationMs: durationMs() };
 }
 
 const neverRan: RunDetails = { exitCode: null, signal: null, stdout: '', stderr: '' };

@@ -3,6 +3,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { CommandType } from '../agent-types.ts';
+import { templates, type Answer, type Usage } from '../templates/index.ts';
 import type { Json } from './job.ts';
 
 /**
@@ -68,41 +69,50 @@ export function lastText(bytes: Buffer, bytesMax: number): string {
 }
 
 export type Parsed =
-  | { readonly ok: true; readonly result: Json }
-  | { readonly ok: false; readonly reason: 'bad_output' | 'output_too_large'; readonly message: string };
+  | { readonly ok: true; readonly result: Json; readonly usage: Usage | null }
+  | {
+      readonly ok: false;
+      readonly reason: Extract<Answer, { ok: false }>['reason'] | 'output_too_large';
+      readonly message: string;
+      readonly usage: Usage | null;
+    };
 
-/** `message` continues a sentence that begins with the program's name. */
-export function parseOutput(bytes: Buffer, parse: CommandType['parse']): Parsed {
+/** `message` continues a sentence that begins with the program's name. Only command lines of agents tell of usage. */
+export function parseOutput(bytes: Buffer, parse: CommandType['parse'], stderr: string): Parsed {
   if (!isUtf8(bytes)) return bad('wrote something that is not UTF-8 to its standard output', bytes);
-  const text = bytes.toString('utf8');
-  let result: Json;
-  if (parse === 'text') {
-    result = text.replace(/\r?\n$/, '');
-  } else {
-    try {
-      result = JSON.parse(text);
-    } catch (error) {
-      const why = (error as Error).message.replaceAll('\n', ' ');
-      return bad(`did not write one JSON value to its standard output: ${why}`, bytes);
-    }
-    if (isDeeperThan(resultDepthMax, result)) {
-      return bad(`wrote JSON that is nested deeper than ${resultDepthMax} levels`, bytes);
-    }
+  const read = readAs(parse, bytes, stderr);
+  if (!read.ok) return read.reason === 'bad_output' ? bad(read.message, bytes, read.usage) : read;
+  const { result, usage } = read;
+  if (isDeeperThan(resultDepthMax, result)) {
+    return bad(`wrote JSON that is nested deeper than ${resultDepthMax} levels`, bytes, usage);
   }
   if (bytes.length * escapedBytesMax > resultBytesMax) {
     const encodedBytes = Buffer.byteLength(JSON.stringify(result));
     if (encodedBytes > resultBytesMax) {
       const message = `wrote a result that takes ${encodedBytes} bytes as JSON; ${resultBytesMax} fit into a message`;
-      return { ok: false, reason: 'output_too_large', message };
+      return { ok: false, reason: 'output_too_large', message, usage };
     }
   }
-  return { ok: true, result };
+  return read;
 }
 
-function bad(what: string, bytes: Buffer): Parsed {
+function readAs(parse: CommandType['parse'], bytes: Buffer, stderr: string): Parsed {
+  const stdout = bytes.toString('utf8');
+  if (parse === 'text') return { ok: true, result: stdout.replace(/\r?\n$/, ''), usage: null };
+  if (parse !== 'json') return templates[parse].parse({ stdout, stderr });
+  try {
+    return { ok: true, result: JSON.parse(stdout) as Json, usage: null };
+  } catch (error) {
+    const why = (error as Error).message.replaceAll('\n', ' ');
+    const message = `did not write one JSON value to its standard output: ${why}`;
+    return { ok: false, reason: 'bad_output', message, usage: null };
+  }
+}
+
+function bad(what: string, bytes: Buffer, usage: Usage | null = null): Parsed {
   const excerpt =
     bytes.length === 0 ? 'it wrote nothing' : `it begins ${JSON.stringify(bytes.toString('utf8', 0, 200))}`;
-  return { ok: false, reason: 'bad_output', message: `${what}; ${excerpt}` };
+  return { ok: false, reason: 'bad_output', message: `${what}; ${excerpt}`, usage };
 }
 
 function isDeeperThan(levels: number, value: Json): boolean {

@@ -11,6 +11,7 @@ import type { AgentSession, Held } from '../client/agent.ts';
 import { SkeinError } from '../client/errors.ts';
 import type { Log } from '../observe/log.ts';
 import type { TaskNextResult } from '../spec.types.ts';
+import type { Reach } from './access.ts';
 import { execute, type Outcome } from './execute.ts';
 import type { Job, Json } from './job.ts';
 
@@ -19,6 +20,8 @@ type Pending = TaskNextResult['pending'];
 
 export interface WorkerOptions {
   readonly type: CommandType;
+  /** How its program reaches the coordinator, where its type wants that; null: not at all. */
+  readonly reach?: Reach | null;
   readonly log: Log;
   /** Between SIGTERM and SIGKILL of a program that has to end. */
   readonly killGraceMs: number;
@@ -33,7 +36,7 @@ const farewellMs = 2_000;
 
 /** Works until it is told to stop, or the agent is over. Resolves with why; rejects for bugs only. */
 export async function work(session: AgentSession, options: WorkerOptions): Promise<string> {
-  const { type, log, signal } = options;
+  const { type, reach = null, log, signal } = options;
   const running = new Map<string, { readonly leaseToken: string; readonly abort: AbortController }>();
   const ending = new AbortController();
   let why = 'told to stop';
@@ -94,6 +97,7 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
     try {
       const outcome = await execute(type, jobOf(session, assignment), abort.signal, {
         killGraceMs: options.killGraceMs,
+        access: reach === null ? null : { ...reach, leaseToken },
         log: own,
       });
       done.abort();
@@ -173,18 +177,19 @@ async function answer(
   stopped: AbortSignal,
 ): Promise<{ readonly pending: Pending } | null> {
   const { assignmentId, leaseToken } = assignment;
+  const used = outcome.usage === null ? {} : { usage: outcome.usage };
   if (outcome.ok) {
     try {
-      return await session.complete({ assignmentId, leaseToken, result: outcome.result });
+      return await session.complete({ assignmentId, leaseToken, result: outcome.result, ...used });
     } catch (error) {
       if (!(error instanceof SkeinError) || error.reason !== 'answer_invalid') throw error;
       // The program has ended: only another attempt can answer better.
-      return session.fail({ assignmentId, leaseToken, reason: error.reason, message: error.message });
+      return session.fail({ assignmentId, leaseToken, reason: error.reason, message: error.message, ...used });
     }
   }
   if (stopped.aborted) return null;
   const { reason, message, retryable, details } = outcome;
-  return session.fail({ assignmentId, leaseToken, reason, message, retryable, details: { ...details } });
+  return session.fail({ assignmentId, leaseToken, reason, message, retryable, details: { ...details }, ...used });
 }
 
 function describe(error: unknown): string {

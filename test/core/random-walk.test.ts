@@ -132,6 +132,18 @@ function walk(seed: number, steps: number): SwarmUnderTest {
         may({ ...held.worker.claimed('task_update', held.claim), progress: draw(), usage: usage() } as CommandBody);
     },
     () => {
+      const held = pick(claims);
+      if (held === undefined) return;
+      const { assignmentId, leaseToken } = held.claim;
+      const claim = { assignmentId, leaseToken };
+      const actor = { agentId: held.worker.agentId, claim };
+      may({ type: 'swarm_accompany', ...claim });
+      may({ type: 'task_update', actor, ...claim, progress: draw(), usage: usage() });
+      may({ type: 'file_reserve', actor, claim: null, globs: [pick(globs)], mode: 'shared', ttlMs: 1000, wait: false });
+      if (draw() < 0.5) may({ type: 'file_release', actor, reservationId: null, globs: null });
+      assert.equal(may({ type: 'task_complete', actor, ...claim, result: 1, vote: undefined, usage: null }), null);
+    },
+    () => {
       const worker = pick(workers);
       if (worker !== undefined && draw() < 0.5) may({ type: 'worker_lost', actor: worker.actor, reason: 'lost' });
       else if (worker !== undefined && draw() < 0.2)

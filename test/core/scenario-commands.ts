@@ -2,7 +2,7 @@
  * The commands of scenarios: a table that is easy to extend. An entry reads its arguments, asks the swarm, and says
  * what of the reply is worth telling beside the events.
  */
-import type { CommandBody, PhaseRequest, TaskRequest } from '../../src/core/command.ts';
+import type { CommandBody, PhaseRequest, TaskRequest, Worker } from '../../src/core/command.ts';
 import type { Topology, Usage } from '../../src/core/state.ts';
 import type { Arguments, Claim, Stage, Tell } from './scenario.ts';
 import { parseDuration } from './scenario-text.ts';
@@ -89,7 +89,7 @@ export const commands: Readonly<Record<string, Run>> = {
   lose(stage, args) {
     const name = args.word('who is lost');
     stage.disconnected(name);
-    stage.ask({ type: 'worker_lost', actor: stage.actor(name), reason: 'connection closed' }, args);
+    stage.ask({ type: 'worker_lost', actor: stage.actor(name) as Worker, reason: 'connection closed' }, args);
   },
   /** `dies NAME`: its host sees its worker end */
   dies(stage, args) {
@@ -239,6 +239,15 @@ export const commands: Readonly<Record<string, Run>> = {
       ...describePending(stage, pending),
     ];
     stage.ask({ type: 'task_next', actor: stage.actor(name) }, args, tell, name);
+  },
+  /** `accompany NAME HOLDER [CLAIM]`: the program that the holder's worker runs, on a connection of its own */
+  accompany(stage, args) {
+    const name = args.word('who accompanies');
+    const { assignmentId, leaseToken } = stage.claim(args.word('whose claim'), args.optionalWord());
+    stage.ask({ type: 'swarm_accompany', assignmentId, leaseToken }, args, ({ agentId, resumeToken, held }) => {
+      stage.accompanies(name, { agentId, claim: { assignmentId, leaseToken } });
+      return [stage.fields({ agentId, resumeToken, held })];
+    });
   },
   /** `update NAME [CLAIM] [progress=] [usage={}] [wait]` */
   update(stage, args) {

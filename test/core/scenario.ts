@@ -14,7 +14,7 @@
  */
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
-import type { Actor, CommandBody } from '../../src/core/command.ts';
+import type { Actor, CommandBody, Companion } from '../../src/core/command.ts';
 import type { Event } from '../../src/core/event.ts';
 import type { Limits } from '../../src/core/limits.ts';
 import { publish } from '../../src/core/publish.ts';
@@ -252,6 +252,14 @@ export class Stage {
   joined(name: string, reply: { readonly agentId: string; readonly joins: number }): void {
     this.name(reply.agentId, name);
     this.#actors.set(name, { agentId: reply.agentId, joins: reply.joins });
+  }
+
+  accompanies(name: string, companion: Companion): void {
+    this.#actors.set(name, companion);
+    this.#newestClaim.set(
+      name,
+      [...this.#claims].find(([, claim]) => claim.leaseToken === companion.claim.leaseToken)![0],
+    );
   }
 
   /** As the connection that joined last as it. */

@@ -9,7 +9,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport as StdioClientTransportV1 } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { profiles, tools } from '../../src/spec.ts';
-import { cli, startServer, temporaryFolder } from '../server-process.ts';
+import { cli, connectRaw, startServer, temporaryFolder } from '../server-process.ts';
 import { call } from './clients.ts';
 
 const me = { name: 'test', version: '1' };
@@ -93,6 +93,50 @@ for (const mode of ['legacy', { pin: '2026-07-28' }] as const) {
     assert.equal((await call(client, 'swarm_join', { token: resumeToken })).agentId, agentId);
   });
 }
+
+test('a program that a worker runs acts as its agent, before and after a restart of the coordinator', async (t) => {
+  const dataDir = await temporaryFolder(t);
+  const server = await startServer(t, { dataDir });
+  const worker = await connectRaw(t, server.port);
+  const { swarmId } = await worker.call('swarm_init');
+  const { agentId, resumeToken } = await worker.call('swarm_join', { swarmId });
+  await worker.call('task_orchestrate', { swarmId, task: 'Translate' });
+  const { assignmentId, leaseToken } = (await worker.call('task_next', { waitSeconds: 30 })).assignment;
+
+  const client = new Client(me);
+  const transport = new StdioClientTransport({
+    command: cli[0]!,
+    args: args(server.port, '--profile', 'agent'),
+    env: { ...process.env, SKEIN_ASSIGNMENT_ID: assignmentId, SKEIN_LEASE_TOKEN: leaseToken } as Record<string, string>,
+  });
+  t.after(() => transport.close());
+  await client.connect(transport);
+  assert.deepEqual(
+    (await client.listTools()).tools.map(({ name }) => name),
+    profiles.agent.tools,
+  );
+  assert.match(client.getInstructions()!, /You act as an agent of a swarm/);
+  assert.equal((await call(client, 'task_update', { progress: 'half' })).assignmentId, assignmentId);
+
+  server.kill('SIGKILL');
+  await server.ended;
+  const again = await startServer(t, { dataDir, port: server.port });
+  // What it says while its worker is not back yet is said all the same.
+  const updated = async (): Promise<unknown> =>
+    call(client, 'task_update', { progress: 'most' }).catch((error: Error) => {
+      assert.match(error.message, /connection_lost/);
+      return updated();
+    });
+  await updated();
+  const back = await connectRaw(t, again.port);
+  const { held } = await back.call('swarm_join', { swarmId, token: resumeToken });
+  assert.deepEqual(held, [{ assignmentId, attempt: 1, leaseToken }]);
+  const { phases } = await back.call('task_status', { swarmId, taskId: assignmentId.split('/')[0] });
+  assert.equal(phases[0].assignments[0].progress, 'most');
+
+  await back.call('task_complete', { assignmentId, leaseToken, result: 'done' });
+  await assert.rejects(call(client, 'agent_message', { broadcast: true, message: agentId }), /lease_lost/);
+});
 
 test('a profile that the coordinator does not take is no secret', async (t) => {
   const server = await startServer(t, { env: { MCP_DIALECT: 'mcp' } });

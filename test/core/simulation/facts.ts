@@ -82,6 +82,7 @@ const claimed: { readonly [T in CommandType]?: (reply: any, command: any) => rea
   agent_status: reservationsIn,
   agent_stop: ({ agentId, status }) => [`${status} ${agentId}`],
   swarm_join: ({ agentId }) => [`joined ${agentId}`],
+  swarm_accompany: (_reply, { assignmentId, leaseToken }) => [`claimed ${assignmentId} ${leaseToken}`],
   swarm_leave: ({ agentId }) => [`stopped ${agentId}`],
   task_orchestrate: ({ taskId }) => [`accepted ${taskId}`],
   task_status: endOf,

@@ -2,7 +2,7 @@
  * The network: connections that break, messages that take their time, get lost, and arrive twice.
  */
 import { setMaxListeners } from 'node:events';
-import type { Actor, Command } from '../../../src/core/command.ts';
+import type { Command, Worker } from '../../../src/core/command.ts';
 import type { Refusal } from '../../../src/core/refusal.ts';
 import type { Process } from './process.ts';
 import type { Server } from './server.ts';
@@ -23,7 +23,7 @@ export class Link {
   /** Each is called when there will be no answer. */
   readonly #asking = new Set<() => void>();
   /** As whom it acts, as far as the server knows. */
-  readonly actors: { readonly swarmId: string; readonly actor: Actor }[] = [];
+  readonly actors: { readonly swarmId: string; readonly actor: Worker }[] = [];
   #open = true;
 
   constructor(world: World, by: Process, server: Server) {

@@ -95,6 +95,7 @@ export class Worker {
     switch (manner) {
       case 'done': {
         await this.#reserve(of);
+        await this.#accompany(of);
         if (!(await this.#busy(claim))) return;
         const faulty = !this.#able && this.#chance.happens(0.4) ? faultyAnswerTo(claim, this.#chance) : null;
         if (faulty !== null) await this.#ask(completing(faulty));
@@ -168,6 +169,18 @@ export class Worker {
       const globs = this.#chance.happens(0.3) ? [reserving.globs[0]!] : null;
       await this.#ask({ type: 'file_release', reservationId: this.#chance.pick([null, reservationId]), globs });
     }
+  }
+
+  /** What its program does beside it, in its name: it may report, and neither take nor deliver. */
+  async #accompany(claim: { readonly assignmentId: string; readonly leaseToken: string }): Promise<void> {
+    if (this.#able || !this.#chance.happens(0.1)) return;
+    const { link, actor } = await (this.#session ??= this.#join());
+    const { swarmId } = this.#world;
+    const companion = { actor: { agentId: actor.agentId, claim } };
+    await link.ask(swarmId, { type: 'swarm_accompany', ...claim });
+    await this.process.sleep(this.#chance.between(0, 2000));
+    await link.ask(swarmId, { type: 'task_update', ...claim, ...companion, progress: 'by its program', usage: null });
+    await link.ask(swarmId, { type: 'task_next', ...companion });
   }
 
   async #sendMessages(): Promise<never> {
