@@ -12,7 +12,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const installed = fileURLToPath(new URL('./programs/node_modules/.bin', import.meta.url));
-const skein = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+
+/** Agents run in folders where tsx, with which the source is run, is not found. */
+export const builtCli = [process.execPath, fileURLToPath(new URL('../../dist/cli.js', import.meta.url))] as const;
 
 export type Environment = Readonly<Record<string, string>>;
 /** A program and its arguments. */
@@ -22,6 +24,8 @@ export interface Program {
   readonly name: string;
   /** Headless, with the prompt on standard input, and allowed to use the tools of skein. */
   readonly argv: Argv;
+  /** What it needs beside what its template in skein.yaml gives it. */
+  readonly more: readonly string[];
   /** What tells it, with files in its home and variables, to ask the model at this address. */
   readonly prepare: (home: string, model: string) => Promise<Environment>;
   /** Has it start this MCP server, the way the README says. */
@@ -36,6 +40,7 @@ async function write(path: string, content: string | object): Promise<void> {
 const claude: Program = {
   name: 'claude',
   argv: ['claude', '-p', '--output-format', 'json', '--allowedTools', 'mcp__skein'],
+  more: [],
   prepare: async (_home, model) => ({
     ANTHROPIC_BASE_URL: model,
     ANTHROPIC_API_KEY: 'dummy',
@@ -51,6 +56,7 @@ const codexConfig = (home: string) => join(home, '.codex', 'config.toml');
 const codex: Program = {
   name: 'codex',
   argv: ['codex', 'exec', '--json', '--skip-git-repo-check', '-'],
+  more: [],
   // It knows no model of this name, and so offers each tool as a function; those that it knows write programs instead.
   prepare: async (home, model) => {
     await write(
@@ -84,6 +90,7 @@ const gemini: Program = {
   name: 'gemini',
   // Without a model it asks another one which to use.
   argv: ['gemini', '--output-format', 'json', '--model', 'gemini-2.5-pro'],
+  more: ['--model', 'gemini-2.5-pro'],
   prepare: async (home, model) => {
     await write(join(home, '.gemini', 'settings.json'), { security: { auth: { selectedType: 'gemini-api-key' } } });
     return { GOOGLE_GEMINI_BASE_URL: model, GEMINI_API_KEY: 'dummy', GEMINI_CLI_TRUST_WORKSPACE: 'true' };
@@ -96,6 +103,7 @@ const gemini: Program = {
 const opencode: Program = {
   name: 'opencode',
   argv: ['opencode', 'run', '--format', 'json'],
+  more: [],
   prepare: async (home, model) => {
     const options = { baseURL: `${model}/v1`, apiKey: 'dummy' };
     const models = { one: { cost: { input: 1, output: 10 } } };
@@ -111,8 +119,7 @@ export const programs: readonly Program[] = [claude, codex, gemini, opencode];
 
 /** As the README says it, but with what was built here. */
 export const bridge = (port: number, profile: 'worker' | 'submitter'): Argv => [
-  process.execPath,
-  skein,
+  ...builtCli,
   'bridge',
   '--port',
   String(port),
