@@ -1,9 +1,9 @@
 /** Agents' command lines as MCP clients: their model takes part in a swarm, as a worker and as who submits. */
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { connectRaw, startServer, temporaryFolder } from '../server-process.ts';
 import { startModel, type Answer, type Conversation } from './fake-model.ts';
-import { bridge, environmentOf, programs, run, type Program } from './programs.ts';
+import { builtCli, environmentOf, programs, run, type Program } from './programs.ts';
 
 /** The fields of a tool's result, round which agents put words of their own. */
 const fieldsOf = (result: string): any => JSON.parse(result.slice(result.indexOf('{'), result.lastIndexOf('}') + 1));
@@ -34,41 +34,47 @@ function submitter({ prompt, results }: Conversation): Answer {
 }
 
 for (const program of programs) {
-  describe(`${program.name} as an MCP client`, () => {
-    test('takes a task, tells of its progress, stores a value, delivers a result', async (t) => {
-      const { raw, swarmId, start } = await place(t, program, 'worker');
-      const task = { description: 'Read', input: ['a', 'b'], requiredCapabilities: ['read'] };
-      const { taskId } = await raw.call('task_orchestrate', { swarmId, task });
-      const { code, stderr } = await start(`Work for ${swarmId}.`);
-      assert.equal(code, 0, stderr);
-      const { status, result, results } = await raw.call('task_results', { swarmId, taskId });
-      assert.deepEqual([status, result], ['completed', { words: ['a', 'b'] }]);
-      assert.equal((await raw.call('agent_status', { agentId: results[0].agentId })).name, 'reader');
-      assert.deepEqual((await raw.call('memory_retrieve', { swarmId, key: 'seen' })).value, ['a', 'b']);
-    });
-
-    test('submits a task to another, waits for it, and says its result', async (t) => {
-      const { raw, swarmId, start } = await place(t, program, 'submitter');
-      await raw.call('swarm_join', { swarmId });
-      const work = raw.call('task_next', { waitSeconds: 600 }).then(({ assignment: { assignmentId, leaseToken } }) => {
-        return raw.call('task_complete', { assignmentId, leaseToken, result: 'goose' });
+  for (const transport of ['stdio', 'http'] as const) {
+    describe(`${program.name} as an MCP client over ${transport}`, () => {
+      test('takes a task, tells of its progress, stores a value, delivers a result', async (t) => {
+        const { raw, swarmId, start } = await place(t, program, transport, 'worker');
+        const task = { description: 'Read', input: ['a', 'b'], requiredCapabilities: ['read'] };
+        const { taskId } = await raw.call('task_orchestrate', { swarmId, task });
+        const { code, stderr } = await start(`Work for ${swarmId}.`);
+        assert.equal(code, 0, stderr);
+        const { status, result, results } = await raw.call('task_results', { swarmId, taskId });
+        assert.deepEqual([status, result], ['completed', { words: ['a', 'b'] }]);
+        assert.equal((await raw.call('agent_status', { agentId: results[0].agentId })).name, 'reader');
+        assert.deepEqual((await raw.call('memory_retrieve', { swarmId, key: 'seen' })).value, ['a', 'b']);
       });
-      const { code, stdout, stderr } = await start(`Ask ${swarmId}.`);
-      assert.equal(code, 0, stderr);
-      assert.match(stdout, /The word is goose\./);
-      await work;
+
+      test('submits a task to another, waits for it, and says its result', async (t) => {
+        const { raw, swarmId, start } = await place(t, program, transport, 'submitter');
+        await raw.call('swarm_join', { swarmId });
+        const work = raw
+          .call('task_next', { waitSeconds: 600 })
+          .then(({ assignment: { assignmentId, leaseToken } }) =>
+            raw.call('task_complete', { assignmentId, leaseToken, result: 'goose' }),
+          );
+        const { code, stdout, stderr } = await start(`Ask ${swarmId}.`);
+        assert.equal(code, 0, stderr);
+        assert.match(stdout, /The word is goose\./);
+        await work;
+      });
     });
-  });
+  }
 }
 
-/** A server with a swarm, and the program with a model that plays the part. */
-async function place(t: Parameters<typeof startServer>[0], program: Program, part: 'worker' | 'submitter') {
-  const server = await startServer(t);
-  const raw = await connectRaw(t, server.port);
+/** A server with a swarm, and the program, configured with it, with a model that plays the part. */
+async function place(t: TestContext, program: Program, transport: 'stdio' | 'http', part: 'worker' | 'submitter') {
+  const { port, httpPort } = await startServer(t, { env: { MCP_PROFILE: part } });
+  const raw = await connectRaw(t, port);
   const { swarmId } = await raw.call('swarm_init');
-  const model = await startModel(t, part === 'worker' ? worker : submitter);
   const home = await temporaryFolder(t);
-  const env = await environmentOf(program, home, model);
-  await program.addServer(home, bridge(server.port, part), env);
+  const env = await environmentOf(program, home, await startModel(t, part === 'worker' ? worker : submitter));
+  const [command, ...args] = builtCli;
+  const bridge = { command, args: [...args, 'bridge', '--port', String(port), '--profile', part] };
+  const server = transport === 'stdio' ? bridge : { url: `http://127.0.0.1:${httpPort}/mcp` };
+  await program.addServer(home, server, env);
   return { raw, swarmId, start: (prompt: string) => run(t, program, prompt, env) };
 }

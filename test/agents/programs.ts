@@ -17,19 +17,18 @@ const installed = fileURLToPath(new URL('./programs/node_modules/.bin', import.m
 export const builtCli = [process.execPath, fileURLToPath(new URL('../../dist/cli.js', import.meta.url))] as const;
 
 export type Environment = Readonly<Record<string, string>>;
-/** A program and its arguments. */
-export type Argv = readonly [string, ...string[]];
+export type Server = { readonly command: string; readonly args: readonly string[] } | { readonly url: string };
 
 export interface Program {
   readonly name: string;
   /** Headless, with the prompt on standard input, and allowed to use the tools of skein. */
-  readonly argv: Argv;
+  readonly argv: readonly [string, ...string[]];
   /** What it needs beside what its template in skein.yaml gives it. */
   readonly more: readonly string[];
   /** What tells it, with files in its home and variables, to ask the model at this address. */
   readonly prepare: (home: string, model: string) => Promise<Environment>;
-  /** Has it start this MCP server, the way the README says. */
-  readonly addServer: (home: string, server: Argv, environment: Environment) => Promise<void>;
+  /** Configures it with this MCP server, the way the README says. */
+  readonly addServer: (home: string, server: Server, environment: Environment) => Promise<void>;
 }
 
 async function write(path: string, content: string | object): Promise<void> {
@@ -46,9 +45,9 @@ const claude: Program = {
     ANTHROPIC_API_KEY: 'dummy',
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
   }),
-  addServer: async (_home, [command, ...args], env) => {
-    const server = JSON.stringify({ command, args, alwaysLoad: true });
-    await promisify(execFile)('claude', ['mcp', 'add-json', '--scope', 'user', 'skein', server], { env });
+  addServer: async (_home, server, env) => {
+    const json = JSON.stringify({ type: 'url' in server ? 'http' : 'stdio', ...server, alwaysLoad: true });
+    await promisify(execFile)('claude', ['mcp', 'add-json', '--scope', 'user', 'skein', json], { env });
   },
 };
 
@@ -73,17 +72,12 @@ env_key = "OPENAI_API_KEY"
     );
     return { OPENAI_API_KEY: 'dummy' };
   },
-  addServer: (home, [command, ...args]) =>
-    write(
-      codexConfig(home),
-      `
-[mcp_servers.skein]
-command = ${JSON.stringify(command)}
-args = ${JSON.stringify(args)}
-required = true
-default_tools_approval_mode = "approve"
-`,
-    ),
+  addServer: (home, server) => {
+    const table = { ...server, required: true, default_tools_approval_mode: 'approve' };
+    // Strings and lists are written in TOML as in JSON.
+    const lines = Object.entries(table).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`);
+    return write(codexConfig(home), `\n[mcp_servers.skein]\n${lines.join('')}`);
+  },
 };
 
 const gemini: Program = {
@@ -96,7 +90,9 @@ const gemini: Program = {
     return { GOOGLE_GEMINI_BASE_URL: model, GEMINI_API_KEY: 'dummy', GEMINI_CLI_TRUST_WORKSPACE: 'true' };
   },
   addServer: async (_home, server, env) => {
-    await promisify(execFile)('gemini', ['mcp', 'add', '--scope', 'user', '--trust', 'skein', ...server], { env });
+    const where =
+      'url' in server ? ['--transport', 'http', 'skein', server.url] : ['skein', server.command, ...server.args];
+    await promisify(execFile)('gemini', ['mcp', 'add', '--scope', 'user', '--trust', ...where], { env });
   },
 };
 
@@ -112,20 +108,14 @@ const opencode: Program = {
     return { OPENCODE_DISABLE_MODELS_FETCH: '1', OPENCODE_DISABLE_AUTOUPDATE: '1' };
   },
   // Its own `mcp add` takes the port for a number, and then refuses what it has written.
-  addServer: (home, command) => write(join(home, 'opencode.json'), { mcp: { skein: { type: 'local', command } } }),
+  addServer: (home, server) => {
+    const skein =
+      'url' in server ? { type: 'remote', ...server } : { type: 'local', command: [server.command, ...server.args] };
+    return write(join(home, 'opencode.json'), { mcp: { skein } });
+  },
 };
 
 export const programs: readonly Program[] = [claude, codex, gemini, opencode];
-
-/** As the README says it, but with what was built here. */
-export const bridge = (port: number, profile: 'worker' | 'submitter'): Argv => [
-  ...builtCli,
-  'bridge',
-  '--port',
-  String(port),
-  '--profile',
-  profile,
-];
 
 /** All of its environment. */
 export async function environmentOf({ prepare }: Program, home: string, model: string): Promise<Environment> {
