@@ -4,10 +4,11 @@
  *
  *     agentTypes:
  *       sum: { argv: [sha256sum], stdin: input, capabilities: [hash] }
+ *       coder: { runtime: acp, argv: [gemini, --acp], permissions: allow }
  *       reviewer: { runtime: external, capabilities: [review] }
  *       writer: { template: claude, args: [--model, opus], capabilities: [write] }
  *
- * The fields, with their limits and defaults, are the two schemas below. Paths are relative to the file's folder. Every
+ * The fields, with their limits and defaults, are the schemas below. Paths are relative to the file's folder. Every
  * problem is reported with its place in the file.
  */
 import { readFileSync } from 'node:fs';
@@ -27,17 +28,12 @@ interface AnyType {
   readonly weight?: number;
 }
 
-/** A host starts a worker, which runs `argv` for every assignment. */
-export interface CommandType extends AnyType {
-  readonly runtime: 'command';
-  /** Which known command line it is: what the file leaves out was filled in from it. */
-  readonly template?: TemplateName;
-  /** Whether the program is given what it takes to reach its swarm, as the worker's agent; absent: no. */
-  readonly mcp?: boolean;
+/** A host starts a worker, which starts `argv` for every assignment. */
+export interface ProgramType extends AnyType {
   /** Program and arguments, no shell. The program is an absolute path, or a name that is looked up in PATH. */
   readonly argv: readonly [string, ...string[]];
-  readonly stdin: 'prompt' | 'input' | 'json' | 'none';
-  readonly parse: 'text' | 'json' | TemplateName;
+  /** Whether the program is given what it takes to reach its swarm, as the worker's agent; absent: no. */
+  readonly mcp?: boolean;
   /** Absolute. */
   readonly cwd: string;
   /** Names of variables of the worker's environment that the program gets too. */
@@ -48,12 +44,28 @@ export interface CommandType extends AnyType {
   readonly maxOutputBytes: number;
 }
 
+/** The program reads its work from its standard input and writes its result to its standard output. */
+export interface CommandType extends ProgramType {
+  readonly runtime: 'command';
+  /** Which known command line it is: what the file leaves out was filled in from it. */
+  readonly template?: TemplateName;
+  readonly stdin: 'prompt' | 'input' | 'json' | 'none';
+  readonly parse: 'text' | 'json' | TemplateName;
+}
+
+/** The program is an agent of the Agent Client Protocol (`worker/acp`). */
+export interface AcpType extends ProgramType {
+  readonly runtime: 'acp';
+  /** What it is told when it asks for permission. */
+  readonly permissions: 'allow' | 'deny' | 'ask';
+}
+
 /** The worker comes by itself, with the join token that `agent_spawn` answers. */
 export interface ExternalType extends AnyType {
   readonly runtime: 'external';
 }
 
-export type AgentType = CommandType | ExternalType;
+export type AgentType = CommandType | AcpType | ExternalType;
 /** By name. A map and no object: names come from the wire, `constructor` among them. */
 export type AgentTypes = ReadonlyMap<string, AgentType>;
 
@@ -96,7 +108,11 @@ const commandSchema = {
   type: 'object',
   description: 'the fields of an agent type, e.g. {argv: [sha256sum], stdin: input}',
   properties: {
-    runtime: { enum: ['command', 'external'], default: 'command', description: 'command or external' },
+    runtime: {
+      enum: ['command', 'acp', 'external'],
+      default: 'command',
+      description: 'command, acp or external',
+    },
     template: { enum: templateNames, description: `one of ${templateNames.join(', ')}` },
     args: {
       type: 'array',
@@ -157,11 +173,37 @@ const commandSchema = {
   additionalProperties: false,
 };
 
+const ofPrograms = commandSchema.properties;
+
+const acpSchema = {
+  type: 'object',
+  properties: {
+    runtime: { const: 'acp' },
+    argv: ofPrograms.argv,
+    cwd: ofPrograms.cwd,
+    env: ofPrograms.env,
+    setEnv: ofPrograms.setEnv,
+    timeoutMs: ofPrograms.timeoutMs,
+    maxOutputBytes: ofPrograms.maxOutputBytes,
+    mcp: { ...ofPrograms.mcp, default: true },
+    permissions: {
+      enum: ['allow', 'deny', 'ask'],
+      default: 'ask',
+      description: 'allow, deny or ask (a person, with skein approve): what it is told when it asks for permission',
+    },
+    ...anyFields,
+  },
+  required: ['argv'],
+  additionalProperties: false,
+};
+
 const externalSchema = {
   type: 'object',
   properties: { runtime: { const: 'external' }, ...anyFields },
   additionalProperties: false,
 };
+
+const schemas = { command: commandSchema, acp: acpSchema, external: externalSchema };
 
 const fileSchema = {
   type: 'object',
@@ -235,15 +277,19 @@ export function parseAgentTypes(text: string, path: string): LoadedAgentTypes {
     allowUnionTypes: true,
     strictTuples: false,
   });
-  const validators = { command: ajv.compile(commandSchema), external: ajv.compile(externalSchema) };
+  const validators = {
+    command: ajv.compile(schemas.command),
+    acp: ajv.compile(schemas.acp),
+    external: ajv.compile(schemas.external),
+  };
   const agentTypes = new Map<string, AgentType>();
   if (file !== null && check(ajv.compile(fileSchema), file, [])) {
     for (const [name, fields] of Object.entries(file.agentTypes ?? {})) {
-      const runtime = fields.runtime === 'external' ? 'external' : 'command';
+      const runtime = fields.runtime === 'external' || fields.runtime === 'acp' ? fields.runtime : 'command';
       const filled = runtime === 'command' ? filledIn(fields) : fields;
       if (!check(validators[runtime], filled, ['agentTypes', name])) continue;
       const { args = [], ...type } = { ...filled, name } as AgentType & { readonly args?: readonly string[] };
-      agentTypes.set(name, type.runtime === 'command' ? withPathsFrom(dirname(resolve(path)), type, args) : type);
+      agentTypes.set(name, type.runtime === 'external' ? type : withPathsFrom(dirname(resolve(path)), type, args));
     }
   }
   if (problems.length === 0) return { ok: true, agentTypes };
@@ -262,7 +308,7 @@ function filledIn(fields: RawType): RawType {
   return { argv, parse: name, mcp: true, maxOutputBytes: outputBytesMax, ...fields, env: merged };
 }
 
-function withPathsFrom(folder: string, type: CommandType, more: readonly string[]): CommandType {
+function withPathsFrom<T extends ProgramType>(folder: string, type: T, more: readonly string[]): T {
   const [program, ...args] = type.argv;
   const found = program.includes('/') ? resolve(folder, program) : program;
   return { ...type, argv: [found, ...args, ...more], cwd: resolve(folder, type.cwd) };
@@ -289,8 +335,10 @@ function explain(error: ErrorObject): { readonly key?: string; readonly message:
   if (keyword === 'additionalProperties') {
     const key = params.additionalProperty as string;
     const known = Object.keys(schema.properties!);
-    if (known.includes('runtime') && Object.hasOwn(commandSchema.properties, key)) {
-      return { key, message: 'only a type with runtime: command has this field' };
+    const owners = Object.entries(schemas).filter(([, { properties }]) => Object.hasOwn(properties, key));
+    if (known.includes('runtime') && owners.length > 0) {
+      const runtimes = owners.map(([runtime]) => runtime).join(' or ');
+      return { key, message: `only a type with runtime: ${runtimes} has this field` };
     }
     const message = `unknown field; the nearest known one is ${closest(key, known)} (known: ${known.join(', ')})`;
     return { key, message };

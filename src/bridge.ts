@@ -5,7 +5,7 @@
  * - Lines pass as they are, both ways; what comes while there is no connection waits for one.
  * - A connection that is lost is made again for as long as it takes, and the client's handshake is repeated on it, unseen
  *   by the client, and so is joining by the claim that it accompanies. Requests that were under way are answered: whether
- *   they took effect is not known.
+ *   they took effect is not known. But what a person is asked is asked again, since the answer may take long.
  * - When its input ends, what is under way is answered if that does not take long; then it ends.
  */
 import { once } from 'node:events';
@@ -148,7 +148,7 @@ class Bridge {
     this.#over.signal.removeEventListener('abort', end);
     for (const [key, request] of this.#underWay) {
       // The next connection begins with it.
-      if (request === this.#handshake) continue;
+      if (request === this.#handshake || this.#isAskedAgain(request)) continue;
       this.#underWay.delete(key);
       this.#write(lost(request));
     }
@@ -161,6 +161,23 @@ class Bridge {
       socket.write(`${encodeRequest(own.claim, 'tools/call', { name: 'swarm_join', arguments: claim })}\n`);
     }
     if (profile !== null) socket.write(`${encodeRequest(own.profile, 'initialize', { profile })}\n`);
+    this.#shakeHands(socket);
+    for (const request of this.#underWay.values()) {
+      if (request !== this.#handshake) socket.write(`${encodeRequest(request.id, request.method, request.params)}\n`);
+    }
+  }
+
+  /** With the same `tool_use_id` it is the same approval. */
+  #isAskedAgain({ method, params }: Request): boolean {
+    if (this.#options.claim === null || method !== 'tools/call') return false;
+    const { name, arguments: args } = params as {
+      readonly name?: unknown;
+      readonly arguments?: { tool_use_id?: unknown };
+    };
+    return name === 'approve' && typeof args?.tool_use_id === 'string';
+  }
+
+  #shakeHands(socket: Socket): void {
     if (this.#handshake === null) return;
     const { id, method, params } = this.#handshake;
     const isAnswered = !this.#underWay.has(keyOf(id));

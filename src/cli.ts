@@ -6,6 +6,7 @@
  * be copied again and again where it has less room.
  */
 import { Command } from 'commander';
+import { addApprove } from './commands/approve.ts';
 import { addBridge } from './commands/bridge.ts';
 import { addCall } from './commands/call.ts';
 import { addPing } from './commands/ping.ts';
@@ -27,6 +28,7 @@ addRun(program);
 addCall(program);
 addStatus(program);
 addTask(program);
+addApprove(program);
 addPing(program);
 addBridge(program);
 

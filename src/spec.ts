@@ -27,6 +27,8 @@ export interface ToolSpec {
   readonly input: Schema;
   readonly output: Schema;
   readonly examples: readonly { readonly title: string; readonly arguments: object; readonly result?: object }[];
+  /** Its result in MCP is text alone: whoever calls it, a program, takes `structuredContent` for an answer that it does not know. */
+  readonly textOnly?: true;
 }
 
 export interface MethodSpec {
@@ -116,7 +118,8 @@ const promptTable = load<Readonly<Record<string, Omit<PromptSpec, 'name' | 'text
 export const prompts: ReadonlyMap<string, PromptSpec> = new Map(
   Object.entries(promptTable).map(([name, spec]) => [name, { name, ...spec, text: readText(`mcp/${name}.md`) }]),
 );
-export const profiles = load<Readonly<Record<'all' | 'worker' | 'agent' | 'submitter', ProfileSpec>>>('mcp/profiles.json');
+export const profiles =
+  load<Readonly<Record<'all' | 'worker' | 'agent' | 'submitter', ProfileSpec>>>('mcp/profiles.json');
 export type ProfileName = keyof typeof profiles;
 
 const errorTable = load<{ names: Readonly<Record<string, string>>; errors: readonly ErrorSpec[] }>('errors.json');

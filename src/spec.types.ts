@@ -185,6 +185,10 @@ export interface Protocol {
   AgentStatusResult: AgentStatusResult;
   AgentStopArguments: AgentStopArguments;
   AgentStopResult: AgentStopResult;
+  ApprovalDecideArguments: ApprovalDecideArguments;
+  ApprovalDecideResult: ApprovalDecideResult;
+  ApproveArguments: ApproveArguments;
+  ApproveResult: ApproveResult;
   FileReleaseArguments: FileReleaseArguments;
   FileReleaseResult: FileReleaseResult;
   FileReserveArguments: FileReserveArguments;
@@ -285,9 +289,9 @@ export interface AgentSummaryOpen {
   currentTask: string | null;
   capabilities: string[];
   /**
-   * command: a host starts its worker. external: some process joins by itself.
+   * command, acp: a host starts its worker, which runs a program or speaks the Agent Client Protocol with one. external: some process joins by itself.
    */
-  runtime: 'command' | 'external';
+  runtime: 'command' | 'acp' | 'external';
   /**
    * With include_metadata: the fields of agentDetail, and config as agent_spawn was given it.
    */
@@ -442,7 +446,7 @@ export interface AgentSpawnResult {
   status: AgentStatus;
   name: string | null;
   agentType: string;
-  runtime: 'command' | 'external';
+  runtime: 'command' | 'acp' | 'external';
   /**
    * From what this swarm measured for the type; null while nothing was.
    */
@@ -496,9 +500,9 @@ export interface AgentStatusResult {
   currentTask: string | null;
   capabilities: string[];
   /**
-   * command: a host starts its worker. external: some process joins by itself.
+   * command, acp: a host starts its worker, which runs a program or speaks the Agent Client Protocol with one. external: some process joins by itself.
    */
-  runtime: 'command' | 'external';
+  runtime: 'command' | 'acp' | 'external';
   spawnedAt: Time;
   maxConcurrent: number;
   /**
@@ -565,6 +569,101 @@ export interface AgentStopResult {
   status: 'stopped' | 'draining';
   reason: string;
 }
+export interface ApprovalDecideArguments {
+  /**
+   * As swarm_status shows it.
+   */
+  approvalId: string;
+  /**
+   * Its swarm; found by the approval when absent.
+   */
+  swarmId?: string;
+  behavior: 'allow' | 'deny';
+  /**
+   * Of deny: what the agent is told.
+   */
+  message?: string;
+  /**
+   * Of allow: what to use instead of the input that the agent asked for, all of it; 16,384 characters of JSON at most.
+   */
+  updatedInput?: {};
+  requestId?: RequestId;
+}
+export interface ApprovalDecideResult {
+  approvalId: string;
+  swarmId: string;
+  agentId: string;
+  assignmentId: string | null;
+  taskId: string | null;
+  tool: string;
+  /**
+   * As the agent asked for it.
+   */
+  input: {};
+  since: Time;
+  behavior: 'allow' | 'deny';
+}
+export interface ApproveArguments {
+  /**
+   * Agent, as agent_spawn or swarm_join returned it.
+   */
+  agentId?: string;
+  /**
+   * What the agent wants to use.
+   */
+  tool_name: string;
+  /**
+   * With what. People see all of it up to 16,384 characters of JSON, and of what is longer the beginning.
+   */
+  input: {};
+  /**
+   * The asker's own name for this use: asked again with the same one, after a lost connection, the answer is the same.
+   */
+  tool_use_id?: string;
+  /**
+   * The claim that it is asked for, and with which it ends; needed only when the agent holds several. An agent that holds none asks until it ends.
+   */
+  assignmentId?: string;
+  /**
+   * How long to wait, at most, before the answer is `waiting`: ask again then. When absent the answer is allow or deny, and deny after a day. Waiting renews the agent's leases.
+   */
+  waitSeconds?: number;
+  requestId?: RequestId;
+  [k: string]: unknown;
+}
+export interface ApproveResult {
+  /**
+   * waiting: nobody has answered within waitSeconds.
+   */
+  behavior: 'allow' | 'deny' | 'waiting';
+  /**
+   * Of allow: the input to use, which a person may have changed.
+   */
+  updatedInput?: {};
+  /**
+   * Of deny: why.
+   */
+  message?: string;
+  approvalId: string;
+  pending?: Pending1;
+}
+/**
+ * What the agent should know; absent when it is over.
+ */
+export interface Pending1 {
+  /**
+   * Messages in the agent's inbox that it has not acknowledged.
+   */
+  messages: number;
+  /**
+   * Assignments that it held and that are no longer its own: it should stop working on them.
+   */
+  cancel: string[];
+  /**
+   * Only while the agent is draining: the worker finishes what it holds, asks for no more, and may end. task_next is answered at once, with nothing.
+   */
+  drain?: true;
+}
 export interface FileReleaseArguments {
   /**
    * Agent, as agent_spawn or swarm_join returned it.
@@ -583,12 +682,12 @@ export interface FileReleaseResult {
     reservationId: string;
     globs: string[];
   }[];
-  pending: Pending1;
+  pending: Pending2;
 }
 /**
  * What the agent should know; every reply to a worker has it, because agents do not look into their inbox.
  */
-export interface Pending1 {
+export interface Pending2 {
   /**
    * Messages in the agent's inbox that it has not acknowledged.
    */
@@ -637,7 +736,7 @@ export interface FileReserveResult {
   globs: string[];
   mode: 'exclusive' | 'shared';
   expiresAt: Time;
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface MemoryDeleteArguments {
   /**
@@ -790,7 +889,7 @@ export interface MessageAckArguments {
 export interface MessageAckResult {
   agentId: string;
   acknowledged: number;
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface MessageNextArguments {
   /**
@@ -835,7 +934,7 @@ export interface MessageNextResult {
    * For message_ack, and for the next call.
    */
   cursor: number;
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface ServerInfoArguments {}
 export interface ServerInfoResult {
@@ -865,7 +964,7 @@ export interface ServerInfoResult {
    */
   agentTypes: {
     name: string;
-    runtime: 'command' | 'external';
+    runtime: 'command' | 'acp' | 'external';
     capabilities: string[];
     description: string | null;
   }[];
@@ -975,9 +1074,9 @@ export interface AgentSummary {
   currentTask: string | null;
   capabilities: string[];
   /**
-   * command: a host starts its worker. external: some process joins by itself.
+   * command, acp: a host starts its worker, which runs a program or speaks the Agent Client Protocol with one. external: some process joins by itself.
    */
-  runtime: 'command' | 'external';
+  runtime: 'command' | 'acp' | 'external';
 }
 export interface SwarmJoinArguments {
   /**
@@ -1052,7 +1151,7 @@ export interface SwarmJoinResult {
     attempt: number;
     leaseToken: string;
   }[];
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface SwarmLeaveArguments {
   /**
@@ -1169,6 +1268,10 @@ export interface SwarmStatusResult {
    */
   reservations: Reservation[];
   /**
+   * What its agents ask people, oldest first.
+   */
+  approvals: Approval[];
+  /**
    * Number of events so far.
    */
   version: number;
@@ -1204,6 +1307,27 @@ export interface SwarmStatusResult {
     }[];
     agents: AgentDetail[];
   };
+}
+/**
+ * What an agent asks a person: approval_decide answers it.
+ */
+export interface Approval {
+  approvalId: string;
+  agentId: string;
+  /**
+   * The claim with which it ends; null: it ends with the agent.
+   */
+  assignmentId: string | null;
+  taskId: string | null;
+  /**
+   * What the agent wants to use.
+   */
+  tool: string;
+  /**
+   * With what; of one that is longer than 16,384 characters of JSON {tooLarge: true, characters, begins}.
+   */
+  input: {};
+  since: Time;
 }
 /**
  * What was measured of an agent.
@@ -1335,6 +1459,10 @@ export interface PhaseState {
     }[];
   };
   /**
+   * What its agents ask people, oldest first; absent: nothing. The attempt's timeout stands still meanwhile.
+   */
+  approvals?: Approval[];
+  /**
    * Why something of this phase is not running, and what would change it.
    */
   waitingFor?: string;
@@ -1395,7 +1523,7 @@ export interface TaskCompleteResult {
   taskId: string;
   status: 'succeeded';
   taskStatus: TaskState;
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface TaskDecideArguments {
   taskId: TaskId;
@@ -1484,7 +1612,7 @@ export interface TaskFailResult {
    */
   attemptsLeft: number;
   taskStatus: TaskState;
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface TaskListArguments {
   /**
@@ -1581,7 +1709,7 @@ export interface TaskNextResult {
     timeoutMs: number;
     requiredCapabilities: string[];
   } | null;
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface TaskOrchestrateArguments {
   /**
@@ -1846,7 +1974,7 @@ export interface TaskReleaseArguments {
 export interface TaskReleaseResult {
   assignmentId: string;
   status: 'queued';
-  pending: Pending1;
+  pending: Pending2;
 }
 export interface TaskResultsArguments {
   taskId: TaskId;
@@ -1990,7 +2118,11 @@ export interface TaskUpdateArguments {
 export interface TaskUpdateResult {
   assignmentId: string;
   leaseExpiresAt: Time;
-  pending: Pending1;
+  /**
+   * How long the attempt has waited for people so far (approve): its timeout is that much later. Absent: it has not.
+   */
+  waitedMs?: number;
+  pending: Pending2;
 }
 export interface TaskWaitArguments {
   taskId: TaskId;

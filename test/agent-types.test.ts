@@ -71,6 +71,25 @@ agentTypes:
     });
   });
 
+  test('an agent of the Agent Client Protocol has no standard input to choose, and says what it may', () => {
+    assert.deepEqual(types('agentTypes: {coder: {runtime: acp, argv: [./agent, --acp]}}').get('coder'), {
+      name: 'coder',
+      runtime: 'acp',
+      argv: ['/etc/skein/agent', '--acp'],
+      cwd: '/etc/skein',
+      env: [],
+      setEnv: {},
+      maxOutputBytes: 1024 * 1024,
+      mcp: true,
+      permissions: 'ask',
+      capabilities: [],
+      maxConcurrent: 1,
+    });
+    const every = '{runtime: acp, argv: [a], cwd: b, env: [C], setEnv: {D: e}, timeoutMs: 1, maxOutputBytes: 2,';
+    const coder = types(`agentTypes: {coder: ${every} capabilities: [f], maxConcurrent: 3, permissions: allow}}`);
+    assert.equal(coder.get('coder')?.maxConcurrent, 3);
+  });
+
   test('a template fills in what is left out, and takes what is added', () => {
     const type = types('agentTypes: {writer: {template: claude, args: [--model, opus], env: [GITHUB_TOKEN]}}').get(
       'writer',
@@ -143,7 +162,7 @@ describe('what is wrong, where, and what would be right', () => {
     ['agentTypes: {sum: {argv: [a], parse: yaml}}', /:1:38: .*parse: must be text, json, claude.* it is "yaml"/],
     [
       'agentTypes: {sum: {argv: [a], runtime: docker}}',
-      /:1:40: .*runtime: must be command or external; it is "docker"/,
+      /:1:40: .*runtime: must be command, acp or external; it is "docker"/,
     ],
     ['agentTypes: {sum: {argv: [a], timeoutMs: 0}}', /:1:42: .*timeoutMs: must be a whole number of milliseconds/],
     ['agentTypes: {sum: {argv: [a], maxOutputBytes: 70000000}}', /:1:47: .*maxOutputBytes: must be .* 67108864/],
@@ -160,7 +179,17 @@ describe('what is wrong, where, and what would be right', () => {
     ['agentTypes: {sum: {argv: [a], setEnv: {PORT: 80}}}', /:1:46: .*setEnv\.PORT: must be text: put it into quotes/],
     ['agentTypes: {sum: {argv: [a], setEnv: {"A B": x}}}', /:1:40: .*setEnv\.A B: the key must be the name of an env/],
     ['agentTypes: {"a b": {argv: [a]}}', /:1:14: agentTypes\.a b: the key must be 1 to 64 letters/],
-    ['agentTypes: {x: {runtime: external, argv: [a]}}', /:1:37: .*argv: only a type with runtime: command has this/],
+    ['agentTypes: {x: {runtime: external, argv: [a]}}', /:1:37: .*argv: only a type with runtime: command or acp has/],
+    [
+      'agentTypes: {x: {runtime: acp, argv: [a], stdin: json}}',
+      /:1:43: .*stdin: only a type with runtime: command has/,
+    ],
+    ['agentTypes: {x: {argv: [a], permissions: deny}}', /:1:29: .*permissions: only a type with runtime: acp has/],
+    [
+      'agentTypes: {x: {runtime: acp, argv: [a], permissions: yes}}',
+      /:1:56: .*must be allow, deny or ask .* it is "yes"/,
+    ],
+    ['agentTypes: {x: {runtime: acp}}', /:1:17: agentTypes\.x: argv is missing/],
     ['agentTypes: {a: {argv: [x]}, a: {argv: [y]}}', /:1:30: Map keys must be unique/],
     ['agentTypes: {a: {argv: [x]}', /:1:\d+: Flow map .*/],
     ['agentTypes: {a: {argv: [!secret x]}}', /:1:25: Unresolved tag: !secret/],

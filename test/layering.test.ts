@@ -23,7 +23,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'all'>> = {
   dialects: ['wire', 'spec'],
   server: ['core', 'coordinator', 'wire', 'dialects', 'tools', 'spec', 'observe'],
   client: ['wire', 'spec', 'spec.types'],
-  worker: ['client', 'observe', 'agent-types', 'templates', 'procfs', 'spec.types'],
+  worker: ['client', 'wire', 'observe', 'agent-types', 'templates', 'procfs', 'spec.types'],
   hosts: ['core', 'client', 'observe', 'procfs'],
   bridge: ['wire', 'dialects'],
   commands: 'all',

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { Client } from '../client/client.ts';
 import { SkeinError } from '../client/errors.ts';
 import type { SwarmStatusResult, TaskListResult, TaskStatusResult } from '../spec.types.ts';
+import { listApprovals } from './approve.ts';
 import { withClient, withServer, type ServerFlags } from './flags.ts';
 import { harmless } from './phases.ts';
 import { show } from './watch.ts';
@@ -114,6 +115,7 @@ function renderSwarm({ status, tasks, more }: Seen): string[] {
   for (const { agentId, globs, mode, expiresAt } of status.reservations) {
     lines.push(`  ${agentId} has reserved ${oneLine(globs.join(', '))} (${mode}) until ${expiresAt}`);
   }
+  lines.push(...listApprovals(status.approvals, '  '));
   for (const task of tasks) {
     lines.push(
       `  ${task.taskId}  ${task.status} ${task.progress.done}/${task.progress.total}  ${oneLine(task.description)}`,

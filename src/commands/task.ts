@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Client } from '../client/client.ts';
 import type { TaskStatusResult } from '../spec.types.ts';
+import { listApprovals } from './approve.ts';
 import { withClient, withServer, type ServerFlags } from './flags.ts';
 import { countStates, cut, drawGraph, listPhases, type Look } from './graph.ts';
 import { printable } from './phases.ts';
@@ -50,7 +51,12 @@ async function render(client: Client, task: Task, { graph, all }: Flags): Promis
   };
   const { phases, swarmId, taskId } = task;
   const lines = graph === true ? drawGraph(phases, look) : listPhases(phases, look);
+  const asked = listApprovals(
+    phases.flatMap(({ approvals = [] }) => approvals),
+    '',
+  );
   const shown = [...headOf(task, look), '', ...lines, '', countStates(phases, look)];
+  if (asked.length > 0) shown.push('', ...asked);
   if (graph !== true && task.endedAt !== null) {
     const { result } = await client.call('task_results', { swarmId, taskId });
     if (result !== null) shown.push('', cut(`result: ${printable(JSON.stringify(result))}`, look.width));

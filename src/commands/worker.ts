@@ -57,7 +57,7 @@ async function run(flags: Flags): Promise<void> {
     return fail(
       `${file} has no agent type ${flags.type}: it has ${[...loaded.agentTypes.keys()].join(', ') || 'none'}`,
     );
-  if (type.runtime !== 'command')
+  if (type.runtime === 'external')
     return fail(`agent type ${flags.type} is external: it has no command that this worker could run`);
 
   const log = createLog({ level: env[settings.logLevel.env] || settings.logLevel.default, file: null }).child({

@@ -188,8 +188,8 @@ export class Coordinator {
     return this.#swarms.get(swarmId)?.summary ?? undefined;
   }
 
-  /** The swarm that has the agent, the task or the token to join with; the newest ones are asked first. */
-  swarmOf(kind: 'agents' | 'tasks' | 'tokens', id: string): string | undefined {
+  /** The swarm that has the agent, the task, the approval or the token to join with; the newest ones are asked first. */
+  swarmOf(kind: 'agents' | 'tasks' | 'approvals' | 'tokens', id: string): string | undefined {
     return [...this.#swarms.values()].findLast((queue) => queue.knows(kind, id))?.swarmId;
   }
 

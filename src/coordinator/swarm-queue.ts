@@ -122,7 +122,7 @@ export class SwarmQueue {
     return this.#stopped?.refused === 'swarm_quarantined' ? this.#stopped.message : null;
   }
 
-  knows(kind: 'agents' | 'tasks' | 'tokens', id: string): boolean {
+  knows(kind: 'agents' | 'tasks' | 'approvals' | 'tokens', id: string): boolean {
     if (this.#state === null) return false;
     return kind === 'tokens' ? this.#state.indexes.tokens.has(id) : this.#state[kind].has(id);
   }

@@ -285,7 +285,7 @@ function loseAgent(state: State, agent: Agent, reason: string, world: World): De
     return close(state, agent, { status: 'stopped', reason: agent.draining.reason }, world);
   }
   const startedOnce = agent.joins > 0 && agent.life.status !== 'spawning';
-  const startsAgain = agent.runtime === 'command' && startedOnce && agent.draining === null;
+  const startsAgain = agent.runtime !== 'external' && startedOnce && agent.draining === null;
   if (!startsAgain || agent.restarts >= state.limits.agentRestartsMax) {
     return close(state, agent, { status: 'failed', reason }, world);
   }
@@ -331,7 +331,7 @@ function close(
       { kind: 'wake', key: `work:${agent.id}`, all: true },
       { kind: 'wake', key: `messages:${agent.id}` },
       { kind: 'wake', key: 'files' },
-      ...(agent.runtime === 'command' ? [{ kind: 'stop_worker' as const, agentId: agent.id }] : []),
+      ...(agent.runtime !== 'external' ? [{ kind: 'stop_worker' as const, agentId: agent.id }] : []),
     ],
     // First of all: what is placed anew has to find everybody in their places.
     then: [
@@ -395,13 +395,13 @@ export function spawnEvent(request: AgentRequest, world: World, limits: Limits, 
     runtime: request.runtime,
     maxConcurrent: request.maxConcurrent,
     joinToken: world.secret(),
-    until: request.runtime === 'command' ? world.now + limits.spawnMs : null,
+    until: request.runtime !== 'external' ? world.now + limits.spawnMs : null,
     ...place,
   }) as Spawned;
 }
 
 export function startEffects({ runtime, agentId, agentType, joinToken }: Spawned): Effect[] {
-  return runtime === 'command' ? [{ kind: 'start_worker', agentId, agentType, joinToken, restarts: 0 }] : [];
+  return runtime !== 'external' ? [{ kind: 'start_worker', agentId, agentType, joinToken, restarts: 0 }] : [];
 }
 
 function refuseWhenFull(state: State): Refusal | null {

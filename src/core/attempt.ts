@@ -16,6 +16,7 @@ import { isRefusal, type Refusal } from './refusal.ts';
 import { happened, iso, type Decision, type Effect, type Rule, type World } from './rule.ts';
 import {
   assignmentStatus,
+  timesOutAt,
   type Agent,
   type Assignment,
   type AttemptError,
@@ -123,7 +124,7 @@ export function assignmentDue(state: State, assignmentId: string, world: World):
         then: [{ type: 'place', assignmentId }],
       };
     case 'claimed': {
-      const timedOut = work.timeoutAt <= world.now;
+      const timedOut = timesOutAt(work) <= world.now;
       const message = timedOut
         ? `no result within the timeout of ${phase.timeoutMs / 1000} s`
         : `no heartbeat since ${iso(work.leaseUntil - state.agents.get(work.agentId)!.leaseMs)}`;

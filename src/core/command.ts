@@ -127,6 +127,15 @@ export type CommandBody =
       readonly choice: string | null;
       readonly reason: string | null;
     }
+  | {
+      readonly type: 'approval_decide';
+      readonly approvalId: string;
+      readonly behavior: 'allow' | 'deny';
+      readonly message: string | null;
+      readonly updatedInput: JsonObject | null;
+      /** An agent of the swarm, as which the connection acts. */
+      readonly from?: string;
+    }
   // who works
   | {
       readonly type: 'swarm_join';
@@ -200,6 +209,17 @@ export type CommandBody =
       /** null: all of them. */
       readonly globs: readonly string[] | null;
     }
+  | {
+      readonly type: 'approve';
+      readonly actor: Actor;
+      /** It ends with this claim; null: with the only one that the agent holds. */
+      readonly assignmentId: string | null;
+      readonly tool: string;
+      readonly input: JsonObject;
+      /** The asker's own name for it; null: asked again once it is answered, it is another one. */
+      readonly toolUseId: string | null;
+    }
+  | { readonly type: 'approval_wait'; readonly actor: Actor; readonly approvalId: string }
   // the coordinator itself
   | { readonly type: 'recover' }
   | { readonly type: 'timers_due'; readonly most: number }

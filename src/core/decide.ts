@@ -16,6 +16,7 @@ import {
   workerFailed,
   workerLost,
 } from './agent.ts';
+import { approvalDecide, approvalWait, approve } from './approval.ts';
 import { taskComplete, taskFail } from './attempt.ts';
 import type { Actor, Command, CommandType } from './command.ts';
 import type { Event } from './event.ts';
@@ -66,6 +67,9 @@ const rules: { readonly [T in CommandType]: Rule<T> } = {
   message_ack: messageAck,
   file_reserve: fileReserve,
   file_release: fileRelease,
+  approve,
+  approval_wait: approvalWait,
+  approval_decide: approvalDecide,
   recover,
   timers_due: timersDue,
   claim_undelivered: claimUndelivered,
@@ -102,6 +106,8 @@ const renewing: ReadonlySet<CommandType> = new Set<CommandType>([
   'message_ack',
   'file_reserve',
   'file_release',
+  'approve',
+  'approval_wait',
 ]);
 
 export function decide(state: State, command: Command, world: World): Refusal | Decision {
@@ -163,7 +169,7 @@ export function execute(state: State, command: Command, world: World, show: Show
 
   const first = decide(state, command, world);
   if (isRefusal(first)) return first;
-  const { filesFreed } = state.indexes;
+  const { filesFreed, approvalsSettled } = state.indexes;
   const events: Event[] = [];
   const effects: Effect[] = [];
   const followUps: Command[] = [];
@@ -185,8 +191,9 @@ export function execute(state: State, command: Command, world: World, show: Show
     next = decision;
   }
 
-  // Whatever it was that ended a reservation.
+  // Whatever it was that ended a reservation, or an approval.
   if (state.indexes.filesFreed !== filesFreed) effects.push({ kind: 'wake', key: 'files' });
+  if (state.indexes.approvalsSettled !== approvalsSettled) effects.push({ kind: 'wake', key: 'approvals' });
 
   const reply = first.reply?.(state, show) ?? {};
   // An empty-handed answer is not kept: asked again, or woken, the command may find something.

@@ -7,6 +7,7 @@
 import type { Json, JsonObject } from './json.ts';
 import type {
   Agent,
+  ApprovalAnswer,
   AttemptError,
   Ballot,
   Judging,
@@ -250,6 +251,26 @@ export type EventBody =
       readonly globs: readonly string[];
       readonly reason: 'released' | 'expired';
     }
+  // approvals
+  | {
+      readonly type: 'approval_requested';
+      readonly approvalId: string;
+      readonly agentId: string;
+      /** It ends with this claim; null: with its agent. */
+      readonly assignmentId: string | null;
+      readonly tool: string;
+      readonly input: { readonly json: Json };
+      readonly toolUseId: string | null;
+      readonly fingerprint: string;
+      /** Answers of the agent that are kept no longer. */
+      readonly forgets: readonly string[];
+    }
+  | (Omit<ApprovalAnswer, 'at'> & {
+      readonly type: 'approval_decided';
+      readonly approvalId: string;
+      readonly agentId: string;
+      readonly assignmentId: string | null;
+    })
   // requests
   | {
       readonly type: 'request_answered';
@@ -308,6 +329,8 @@ export const eventVersions: Readonly<Record<EventType, number>> = {
   messages_acknowledged: 1,
   files_reserved: 1,
   files_released: 1,
+  approval_requested: 1,
+  approval_decided: 1,
   request_answered: 1,
 };
 

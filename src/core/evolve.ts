@@ -8,6 +8,7 @@ import { addUsage, isUnknown, newestUsage, overBudget, usageOf } from './budget.
 import { eventVersions, UnknownEvent, type Event, type EventBody, type EventType, type PhasePlan } from './event.ts';
 import { createFifo, type Fifo } from './fifo.ts';
 import { forgetAgent, refreshAgent } from './index/agents.ts';
+import { forgetApproval, refreshApproval } from './index/approvals.ts';
 import { messagesRemoved, messageStored } from './index/inboxes.ts';
 import { createIndexes, type Placed } from './index/indexes.ts';
 import { kindOf } from './index/matching.ts';
@@ -19,6 +20,7 @@ import {
   agentClosedAt,
   measuredType,
   type Agent,
+  type Approval,
   type Assignment,
   type Message,
   type Phase,
@@ -50,6 +52,7 @@ export function createState(limits: Limits): State {
     agents: new Map(),
     tasks: new Map(),
     reservations: new Map(),
+    approvals: new Map(),
     requests: new Map(),
     answeredRequests: createFifo(),
     endedTasks: createFifo(),
@@ -187,7 +190,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
   agent_restarted(state, event) {
     const agent = agentOf(state, event.agentId);
     agent.restarts += 1;
-    endReservations(state, agent, () => true);
+    endWhatHangsOn(state, agent, () => true);
     agent.life = { status: 'spawning', joinToken: event.joinToken, since: event.at, until: event.until };
     refreshAgent(state, agent);
   },
@@ -455,6 +458,25 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
     refreshReservation(state, reservation);
   },
 
+  approval_requested(state, event) {
+    const { approvalId: id, agentId, assignmentId, tool, toolUseId, fingerprint, at } = event;
+    for (const forgotten of event.forgets) endApproval(state, approvalOf(state, forgotten));
+    const { json: input } = event.input;
+    const approval: Approval = { id, agentId, assignmentId, tool, input, toolUseId, fingerprint, at, answer: null };
+    state.approvals.set(id, approval);
+    refreshApproval(state, approval);
+    if (assignmentId !== null) waitForPerson(state, agentId, assignmentId, at);
+  },
+
+  approval_decided(state, event) {
+    const approval = approvalOf(state, event.approvalId);
+    const { behavior, message, updatedInput, at } = event;
+    approval.input = null;
+    approval.answer = { behavior, message, updatedInput, at };
+    refreshApproval(state, approval);
+    if (approval.assignmentId !== null) waitForPerson(state, approval.agentId, approval.assignmentId, at);
+  },
+
   request_answered(state, event) {
     for (;;) {
       const oldest = state.answeredRequests.first();
@@ -574,7 +596,7 @@ function endTask(state: State, task: Task, status: Task['status'], reason: strin
 
 function closeAgent(state: State, agent: Agent, life: Agent['life']): void {
   agent.life = life;
-  endReservations(state, agent, () => true);
+  endWhatHangsOn(state, agent, () => true);
   state.closedAgents.push(agent.id);
   refreshAgent(state, agent);
   refreshSwarm(state);
@@ -617,7 +639,7 @@ function changeWork(state: State, task: Task, phase: Phase, assignment: Assignme
   const before = holderOf(assignment);
   if (assignment.work.status === 'claimed') {
     const agent = state.agents.get(assignment.work.agentId);
-    if (agent !== undefined) endReservations(state, agent, (of) => of.assignmentId === assignment.id);
+    if (agent !== undefined) endWhatHangsOn(state, agent, (of) => of.assignmentId === assignment.id);
   }
   if (assignment.work.status === 'claimed' && isUnknown(assignment.usage)) {
     const sums = usageOf(task);
@@ -627,16 +649,43 @@ function changeWork(state: State, task: Task, phase: Phase, assignment: Assignme
   refreshAssignment(state, task, phase, assignment, before);
 }
 
-function endReservations(state: State, agent: Agent, ending: (reservation: Reservation) => boolean): void {
-  for (const id of state.indexes.agents.get(agent.id)?.reservations ?? []) {
+/** Reservations and approvals end with the claim, or the agent, that they are for. */
+function endWhatHangsOn(state: State, agent: Agent, ending: (of: Reservation | Approval) => boolean): void {
+  const entry = state.indexes.agents.get(agent.id);
+  for (const id of entry?.reservations ?? []) {
     const reservation = state.reservations.get(id)!;
     if (ending(reservation)) endReservation(state, reservation);
+  }
+  for (const id of entry?.approvals ?? []) {
+    const approval = state.approvals.get(id)!;
+    if (ending(approval)) endApproval(state, approval);
   }
 }
 
 function endReservation(state: State, reservation: Reservation): void {
   state.reservations.delete(reservation.id);
   forgetReservation(state, reservation);
+}
+
+function endApproval(state: State, approval: Approval): void {
+  state.approvals.delete(approval.id);
+  forgetApproval(state, approval);
+}
+
+/** The clock of an attempt stands still from the first approval that waits until none does. */
+function waitForPerson(state: State, agentId: string, assignmentId: string, at: number): void {
+  const { task, phase, assignment } = assignmentOf(state, assignmentId);
+  const { work } = assignment;
+  if (work.status !== 'claimed') throw new Error(`${assignmentId} has an approval but is ${work.status}`);
+  const { since, ms } = work.waits ?? { since: null, ms: 0 };
+  const waiting = [...state.indexes.agents.get(agentId)!.approvals].some((id) => {
+    const approval = state.approvals.get(id)!;
+    return approval.assignmentId === assignmentId && approval.answer === null;
+  });
+  if (waiting === (since !== null)) return;
+  const waits = waiting ? { since: at, ms } : { since: null, ms: ms + Math.max(0, at - since!) };
+  assignment.work = { ...work, waits };
+  refreshAssignment(state, task, phase, assignment, agentId);
 }
 
 function reportUsage(state: State, task: Task, assignment: Assignment, reported: Usage | null): void {
@@ -709,6 +758,12 @@ function phaseOf(task: Task, name: string): Phase {
   const phase = task.phases.find((candidate) => candidate.name === name);
   if (phase === undefined) throw new Error(`task ${task.id} has no phase ${name}`);
   return phase;
+}
+
+function approvalOf(state: State, approvalId: string): Approval {
+  const approval = state.approvals.get(approvalId);
+  if (approval === undefined) throw new Error(`no approval ${approvalId}`);
+  return approval;
 }
 
 function typeMetrics(state: State, agentType: string): TypeMetrics {

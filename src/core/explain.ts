@@ -5,13 +5,14 @@
  * the agents that could do it. It is told with each reply to `task_orchestrate`, so it is read from counters: of the
  * agents only those that are named, and a few of the busy ones, are looked at.
  */
+import { waitingFor } from './approval.ts';
 import { overBudget } from './budget.ts';
 import type { AgentEntry, Lane, Profile, Standing } from './index/indexes.ts';
 import { requirementsOf, type Requirements } from './index/matching.ts';
 import { authorsOf } from './judging.ts';
 import { mayTake } from './offer.ts';
 import { iso } from './rule.ts';
-import type { Assignment, Phase, State, Task } from './state.ts';
+import { timesOutAt, type Assignment, type Phase, type State, type Task } from './state.ts';
 import { validatorsFor } from './topology.ts';
 import { votersOf } from './vote.ts';
 
@@ -33,6 +34,9 @@ export function whyWaiting(state: State, task: Task, phase: Phase, now: number):
   let queued: string | null = null;
   for (const assignment of phase.assignments) {
     const { status } = assignment.work;
+    for (const { id, agentId, tool } of waitingFor(state, assignment)) {
+      reasons.add(`needs a person: agent ${agentId} asks to use ${tool}; approval_decide allows or denies ${id}`);
+    }
     if (status !== 'backoff' && status !== 'offered' && status !== 'queued') continue;
     reasons.add(
       whyHeldUp(state, task) ?? whyNotYet(task, assignment) ?? (queued ??= whyQueued(state, phase, assignment, now)),
@@ -154,8 +158,8 @@ function whyAllBusy(lane: Lane, count: number, besides: ReadonlySet<AgentEntry>,
     const { averageMs } = entry.agent.record;
     for (const { assignment } of entry.work.values()) {
       if (assignment.work.status !== 'claimed') continue;
-      const { claimedAt, timeoutAt } = assignment.work;
-      latest = Math.min(latest, timeoutAt);
+      const { claimedAt } = assignment.work;
+      latest = Math.min(latest, timesOutAt(assignment.work));
       // What takes longer than usual may take any time.
       if (averageMs !== null && claimedAt + averageMs > now) expected = Math.min(expected, claimedAt + averageMs);
     }

@@ -13,6 +13,8 @@ import { happened, iso, type Effect, type Rule, type World } from './rule.ts';
 import {
   assignmentStatus,
   hasEnded,
+  timesOutAt,
+  waitedMs,
   type Agent,
   type Assignment,
   type Claim,
@@ -55,6 +57,7 @@ export const taskUpdate: Rule<'task_update'> = (state, command, world) => {
         assignmentId: assignment.id,
         leaseExpiresAt: iso(work.status === 'claimed' ? work.leaseUntil : world.now),
         pending: pendingFor(after.agents.get(agent.id)!, world.now),
+        ...(work.status === 'claimed' && work.waits !== undefined && { waitedMs: waitedMs(work.waits, world.now) }),
       };
     },
   };
@@ -123,8 +126,13 @@ export function holding(
   if (work.status !== 'claimed' || work.agentId !== agent.id || work.leaseToken !== command.leaseToken) {
     return leaseLost(assignment, task, agent, whyNotHeld(assignment, task, agent));
   }
-  if (work.leaseUntil <= now || work.timeoutAt <= now) {
-    return leaseLost(assignment, task, agent, `its lease ran out at ${iso(Math.min(work.leaseUntil, work.timeoutAt))}`);
+  if (work.leaseUntil <= now || timesOutAt(work) <= now) {
+    return leaseLost(
+      assignment,
+      task,
+      agent,
+      `its lease ran out at ${iso(Math.min(work.leaseUntil, timesOutAt(work)))}`,
+    );
   }
   return { agent, task, phase, assignment, claim: work };
 }

@@ -18,6 +18,10 @@ export interface Limits {
   readonly reservationsMax: number;
   /** Globs of all reservations of a swarm: a new one is compared with each. */
   readonly reservedGlobsMax: number;
+  /** Approvals of an agent that wait for a person, or whose answer is kept. */
+  readonly approvalsMax: number;
+  /** Approvals of a swarm that wait for a person. */
+  readonly waitingApprovalsMax: number;
   /** An agent that was offered work has this long to claim it before it goes to others. */
   readonly offerMs: number;
   /** Lease of a worker that names none. A third of it is the interval of its heartbeats. */
@@ -54,6 +58,8 @@ export const defaultLimits: Limits = {
   inboxMessagesMax: 1_000,
   reservationsMax: 50,
   reservedGlobsMax: 256,
+  approvalsMax: 20,
+  waitingApprovalsMax: 256,
   offerMs: 5_000,
   leaseMs: 60_000,
   graceMs: 60_000,

@@ -35,6 +35,10 @@ export const refusalReasons = [
   // files
   'file_reserved',
   'reservation_limit',
+  // approvals
+  'approval_not_found',
+  'approval_answered',
+  'approval_limit',
   // memory
   'memory_version_conflict',
   'memory_quota',

@@ -12,7 +12,7 @@ export interface World {
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** A new identifier such as `task_1757967065850_k3v9x0aq2m1c`. */
-  id(kind: 'agent' | 'task' | 'message' | 'reservation'): string;
+  id(kind: 'agent' | 'task' | 'message' | 'reservation' | 'approval'): string;
   /** Unguessable: lease, join and resume tokens. */
   secret(): string;
   /** Uniform in [0, 1): jitter. */
@@ -40,7 +40,8 @@ export type Effect =
   | { readonly kind: 'stop_worker'; readonly agentId: string }
   | { readonly kind: 'forget_swarm' };
 
-export type WakeKey = `work:${string}` | `messages:${string}` | `task:${string}` | `claim:${string}` | 'files';
+export type WakeKey =
+  `work:${string}` | `messages:${string}` | `task:${string}` | `claim:${string}` | 'files' | 'approvals';
 
 /** Turns a payload into what a reply shows: its value, or a stand-in that the coordinator fills in from the journal. */
 export type Show = (payload: Payload) => unknown;

@@ -4,12 +4,13 @@
  */
 import { createState } from './evolve.ts';
 import { refreshAgent } from './index/agents.ts';
+import { refreshApproval } from './index/approvals.ts';
 import { messageStored } from './index/inboxes.ts';
 import { refreshReservation } from './index/reservations.ts';
 import { refreshSwarm } from './index/swarm.ts';
 import { refreshAssignment, refreshTask } from './index/tasks.ts';
 import type { Limits } from './limits.ts';
-import type { Agent, AnsweredRequest, Reservation, State, Swarm, Task } from './state.ts';
+import type { Agent, AnsweredRequest, Approval, Reservation, State, Swarm, Task } from './state.ts';
 
 interface Snapshot {
   readonly format: 1;
@@ -19,13 +20,25 @@ interface Snapshot {
   readonly tasks: readonly Task[];
   /** Absent in snapshots of releases that knew none. */
   readonly reservations?: readonly Reservation[];
+  readonly approvals?: readonly Approval[];
   readonly requests: readonly (readonly [string, AnsweredRequest])[];
   readonly endedTasks: readonly string[];
   readonly closedAgents: readonly string[];
 }
 
 export function snapshot(state: State): string {
-  const { version, swarm, agents, tasks, reservations, requests, answeredRequests, endedTasks, closedAgents } = state;
+  const {
+    version,
+    swarm,
+    agents,
+    tasks,
+    reservations,
+    approvals,
+    requests,
+    answeredRequests,
+    endedTasks,
+    closedAgents,
+  } = state;
   const content: Snapshot = {
     format: 1,
     version,
@@ -33,6 +46,7 @@ export function snapshot(state: State): string {
     agents: [...agents.values()],
     tasks: [...tasks.values()],
     reservations: [...reservations.values()],
+    approvals: [...approvals.values()],
     requests: [...answeredRequests].map((requestId) => [requestId, requests.get(requestId)!]),
     endedTasks: [...endedTasks],
     closedAgents: [...closedAgents],
@@ -76,6 +90,10 @@ export function restore(text: string, limits: Limits): State {
   for (const reservation of content.reservations ?? []) {
     state.reservations.set(reservation.id, reservation);
     refreshReservation(state, reservation);
+  }
+  for (const approval of content.approvals ?? []) {
+    state.approvals.set(approval.id, approval);
+    refreshApproval(state, approval);
   }
   refreshSwarm(state);
   return state;

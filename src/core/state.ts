@@ -21,6 +21,7 @@ export interface State {
   readonly agents: Map<string, Agent>;
   readonly tasks: Map<string, Task>;
   readonly reservations: Map<string, Reservation>;
+  readonly approvals: Map<string, Approval>;
   readonly requests: Map<string, AnsweredRequest>;
   /** What is over, in the order in which it ended: the oldest is forgotten first. */
   readonly answeredRequests: Fifo<string>;
@@ -92,8 +93,8 @@ export interface Agent {
   capabilities: readonly string[];
   /** What `agent_spawn` was given for the worker; skein itself reads `timeout` and `weight` out of it. */
   readonly config: JsonObject;
-  /** `command`: a host starts its worker. `external`: some process joins by itself. */
-  readonly runtime: 'command' | 'external';
+  /** `command`, `acp`: a host starts its worker. `external`: some process joins by itself. */
+  readonly runtime: 'command' | 'acp' | 'external';
   maxConcurrent: number;
   leaseMs: number;
   life: Life;
@@ -370,6 +371,18 @@ export interface Claim {
   /** The attempt's own deadline, whatever the lease says. */
   readonly timeoutAt: number;
   readonly progress: Json;
+  /** For people whose approval its holder asks: since when now, and how long before that; absent: for none so far. */
+  readonly waits?: { readonly since: number | null; readonly ms: number };
+}
+
+/** The clock of an attempt stands still while a person is waited for. */
+export function timesOutAt({ timeoutAt, waits }: Claim): number {
+  if (waits === undefined) return timeoutAt;
+  return waits.since === null ? timeoutAt + waits.ms : Infinity;
+}
+
+export function waitedMs({ since, ms }: NonNullable<Claim['waits']>, now: number): number {
+  return ms + (since === null ? 0 : Math.max(0, now - since));
 }
 
 export interface AttemptError {
@@ -413,6 +426,35 @@ export interface Reservation {
 }
 
 export type ReservationMode = 'exclusive' | 'shared';
+
+// ---- approvals
+
+/** What an agent may only do when a person allows it. */
+export interface Approval {
+  readonly id: string;
+  readonly agentId: string;
+  /** The claim with which it ends; null: it is asked for none. */
+  readonly assignmentId: string | null;
+  readonly tool: string;
+  /** As people are shown it; null once they have answered. */
+  input: Json;
+  /** The asker's own name for it. */
+  readonly toolUseId: string | null;
+  /** Of all that is asked. */
+  readonly fingerprint: string;
+  readonly at: number;
+  /** null: it waits for one. */
+  answer: ApprovalAnswer | null;
+}
+
+export interface ApprovalAnswer {
+  readonly behavior: 'allow' | 'deny';
+  /** Why it is denied. */
+  readonly message: string | null;
+  /** With what it is allowed; null: as it was asked. */
+  readonly updatedInput: JsonObject | null;
+  readonly at: number;
+}
 
 // ---- requests
 

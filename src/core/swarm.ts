@@ -1,6 +1,7 @@
 /**
  * Rules of a swarm as a whole: its creation, its status, its end, and its recovery after a coordinator's restart.
  */
+import { describeApproval, waitingApprovals } from './approval.ts';
 import { agentDetail, agentSummary, restart, spawnEvent, startEffects } from './agent.ts';
 import type { Command, CommandOf } from './command.ts';
 import { refuse, type Refusal } from './refusal.ts';
@@ -90,6 +91,7 @@ export const swarmStatus: Rule<'swarm_status'> = (_state, command, world) => ({
       tasks: countTasks(state),
       metrics: describeMetrics(swarm),
       reservations: [...state.reservations.values()].map(describeReservation),
+      approvals: waitingApprovals(state).map(describeApproval),
       version: state.version,
       ...(command.topology && describeTopology(state)),
       ...(command.performance && { performance: describePerformance(state) }),
@@ -103,7 +105,7 @@ export const swarmDestroy: Rule<'swarm_destroy'> = (state, _command, world) => {
     if (!entry.live) continue;
     effects.push({ kind: 'wake', key: `work:${entry.agent.id}` }, { kind: 'wake', key: `messages:${entry.agent.id}` });
     for (const assignmentId of entry.work.keys()) effects.push({ kind: 'wake', key: `claim:${assignmentId}` });
-    if (entry.agent.runtime === 'command') effects.push({ kind: 'stop_worker', agentId: entry.agent.id });
+    if (entry.agent.runtime !== 'external') effects.push({ kind: 'stop_worker', agentId: entry.agent.id });
   }
   for (const task of state.tasks.values()) {
     if (task.endedAt === null) effects.push({ kind: 'wake', key: `task:${task.id}` });
@@ -148,7 +150,7 @@ export const recover: Rule<'recover'> = (state, _command, world) => {
   const then: Command[] = [];
   const effects: Effect[] = [];
   for (const { agent } of state.indexes.agents.values()) {
-    if (agent.life.status === 'spawning' && agent.runtime === 'command') {
+    if (agent.life.status === 'spawning' && agent.runtime !== 'external') {
       // Whether its worker was started is not known. The new token makes sure that only this start can join.
       const restarted = restart(agent, 'coordinator_restarted', world, state.limits);
       events.push(restarted.event);

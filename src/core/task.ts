@@ -6,6 +6,7 @@
  *           │                           └──all phases settled───────┴──> completed | failed
  *           └──── task_cancel, deadline, budget, swarm_destroy ────────> cancelled | failed
  */
+import { describeApproval, waitingFor } from './approval.ts';
 import { refuse, isRefusal, type Refusal } from './refusal.ts';
 import { happened, iso, isoOrNull, type Decision, type Rule, type Show, type World } from './rule.ts';
 import {
@@ -319,6 +320,7 @@ function describePhase(state: State, task: Task, phase: Phase, now: number): obj
     dependencies: phase.dependencies,
     assignments: phase.assignments.map((assignment) => describeAssignment(phase, assignment)),
     ...(phase.asked !== undefined && { decision: describeDecision(phase, phase.asked) }),
+    ...describeApprovals(state, phase),
     ...describeWaiting(state, task, phase, now),
   };
 }
@@ -354,6 +356,11 @@ function describeDecision(phase: Phase, { reason, since, candidates }: Asked): o
       };
     }),
   };
+}
+
+function describeApprovals(state: State, phase: Phase): object {
+  const approvals = phase.assignments.flatMap((assignment) => waitingFor(state, assignment));
+  return approvals.length === 0 ? {} : { approvals: approvals.map(describeApproval) };
 }
 
 function describeWaiting(state: State, task: Task, phase: Phase, now: number): object {

@@ -13,4 +13,5 @@ export function isTemplateName(name: unknown): name is TemplateName {
 }
 
 export { unknownUsage } from './reading.ts';
+export { serverName } from './template.ts';
 export type { Answer, Json, McpServer, McpSetup, Printed, Usage } from './template.ts';

@@ -31,7 +31,7 @@ export function agentRequest(
   const agentType = asked.agentType ?? asked.type ?? anyType;
   const configured = agentTypes.get(agentType);
   const config = asked.config ?? {};
-  const typeMost = configured?.runtime === 'command' ? configured.maxConcurrent : 1;
+  const typeMost = configured !== undefined && configured.runtime !== 'external' ? configured.maxConcurrent : 1;
   return {
     agentType,
     name: asked.name ?? null,

@@ -1,5 +1,6 @@
 /** The table of tools: each tool of `protocol/tools` and who handles it. */
 import { agentList, agentSpawn, agentStatus, agentStop } from './agent.ts';
+import { approvalDecide, approve } from './approval.ts';
 import { fileRelease, fileReserve } from './file.ts';
 import { memoryDelete, memoryList, memoryRetrieve, memoryStore } from './memory.ts';
 import { agentMessage, messageAck, messageNext } from './message.ts';
@@ -15,6 +16,8 @@ export const handlers = {
   agent_spawn: agentSpawn,
   agent_status: agentStatus,
   agent_stop: agentStop,
+  approval_decide: approvalDecide,
+  approve,
   file_release: fileRelease,
   file_reserve: fileReserve,
   memory_delete: memoryDelete,

@@ -4,8 +4,9 @@
  *
  * What is secret is in its environment only, where no other user of the machine sees it.
  */
-import type { CommandType } from '../agent-types.ts';
-import { templates, type McpSetup } from '../templates/index.ts';
+import type { McpServerStdio } from '@agentclientprotocol/sdk';
+import type { AcpType, CommandType } from '../agent-types.ts';
+import { serverName, templates, type McpServer, type McpSetup } from '../templates/index.ts';
 
 /** Where the coordinator is, and the command line of this installation. */
 export interface Reach {
@@ -31,11 +32,27 @@ const nothing: McpSetup = { args: [], env: {} };
  */
 export function setUpAccess(type: CommandType, access: Access | null, env: NodeJS.ProcessEnv): McpSetup {
   if (type.mcp !== true || access === null) return nothing;
-  const { host, port, leaseToken, cli } = access;
-  const own = { MCP_HOST: host, MCP_TCP_PORT: String(port), SKEIN_LEASE_TOKEN: leaseToken };
+  const own = variablesOf(access);
   if (type.template === undefined) return { args: [], env: own };
-  const [command, ...args] = cli;
-  const server = { command, args: [...args, 'bridge', '--profile', 'agent'], variables };
-  const setup = templates[type.template].addServer(server, env);
+  const setup = templates[type.template].addServer(serverOf(access), env);
   return { ...setup, env: Object.assign(own, setup.env) };
+}
+
+/** What an agent of the Agent Client Protocol is told of its MCP servers; `env` is its environment. */
+export function serversFor(type: AcpType, access: Access | null, env: NodeJS.ProcessEnv): McpServerStdio[] {
+  if (type.mcp !== true || access === null) return [];
+  const { command, args } = serverOf(access);
+  const values: NodeJS.ProcessEnv = { ...env, ...variablesOf(access) };
+  return [
+    { name: serverName, command, args: [...args], env: variables.map((name) => ({ name, value: values[name]! })) },
+  ];
+}
+
+function variablesOf({ host, port, leaseToken }: Access): Record<string, string> {
+  return { MCP_HOST: host, MCP_TCP_PORT: String(port), SKEIN_LEASE_TOKEN: leaseToken };
+}
+
+function serverOf({ cli }: Access): McpServer {
+  const [command, ...args] = cli;
+  return { command, args: [...args, 'bridge', '--profile', 'agent'], variables };
 }

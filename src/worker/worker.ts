@@ -6,20 +6,24 @@
  * goes on while the connection is being made again, and ends when it could not be made within the grace. Told that its
  * agent is draining, it finishes what it has in hand, claims no more, and ends.
  */
-import type { CommandType } from '../agent-types.ts';
+import type { AcpType, CommandType } from '../agent-types.ts';
 import type { AgentSession, Held } from '../client/agent.ts';
 import { SkeinError } from '../client/errors.ts';
 import type { Log } from '../observe/log.ts';
 import type { TaskNextResult } from '../spec.types.ts';
 import type { Reach } from './access.ts';
-import { execute, type Outcome } from './execute.ts';
+import { runAcp } from './acp/run.ts';
+import { askPeople } from './approval.ts';
+import { execute } from './execute.ts';
 import type { Job, Json } from './job.ts';
+import type { Outcome } from './outcome.ts';
+import { coalesce } from './progress.ts';
 
 type Assignment = NonNullable<TaskNextResult['assignment']>;
 type Pending = TaskNextResult['pending'];
 
 export interface WorkerOptions {
-  readonly type: CommandType;
+  readonly type: CommandType | AcpType;
   /** How its program reaches the coordinator, where its type wants that; null: not at all. */
   readonly reach?: Reach | null;
   readonly log: Log;
@@ -30,6 +34,9 @@ export interface WorkerOptions {
 }
 
 const waitSeconds = 60;
+
+/** Progress that a program tells of all the time is passed on that often: each report is an event of the swarm. */
+const progressMs = 5_000;
 
 /** How long a worker that has to end may take to give back what it holds. */
 const farewellMs = 2_000;
@@ -95,11 +102,27 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
     const done = new AbortController();
     const heartbeats = keepAlive(session, assignment, abort, done.signal, own);
     try {
-      const outcome = await execute(type, jobOf(session, assignment), abort.signal, {
-        killGraceMs: options.killGraceMs,
-        access: reach === null ? null : { ...reach, leaseToken },
-        log: own,
-      });
+      const onProgress = coalesce<string>(
+        (progress) => {
+          session.update({ assignmentId, leaseToken, progress }).catch(logged(own, 'progress'));
+        },
+        progressMs,
+        done.signal,
+      );
+      const job = jobOf(session, assignment);
+      const access = reach === null ? null : { ...reach, leaseToken };
+      const running = { killGraceMs: options.killGraceMs, access, log: own };
+      const ask = askPeople(session, assignmentId);
+      // As long as the coordinator is away it lets no time run out, either.
+      const waitedMs = () =>
+        session.update({ assignmentId, leaseToken }, { signal: done.signal }).then(
+          ({ waitedMs = 0 }) => waitedMs,
+          () => 0,
+        );
+      const outcome =
+        type.runtime === 'acp'
+          ? await runAcp(type, job, abort.signal, { ...running, ask, onProgress })
+          : await execute(type, job, abort.signal, { ...running, waitedMs });
       done.abort();
       own.info(
         outcome.ok

@@ -163,6 +163,33 @@ export function assertInvariants(state: State): void {
   assert.equal(indexes.reservedGlobs, reservations.flatMap((of) => of.globs).length);
   assert.ok(indexes.reservedGlobs <= state.limits.reservedGlobsMax);
 
+  const approvals = [...state.approvals.values()];
+  const waiting = approvals.filter(({ answer }) => answer === null);
+  for (const { id, agentId, assignmentId } of approvals) {
+    const agent = state.agents.get(agentId);
+    assert.ok(agent !== undefined && agentClosedAt(agent) === null, `${id} belongs to an agent that is gone`);
+    const claim = assignmentId === null ? null : indexes.agents.get(agentId)?.work.get(assignmentId)?.assignment;
+    if (claim !== null) assert.equal(claim?.work.status, 'claimed', `${id} has outlived its claim`);
+  }
+  assert.deepEqual(
+    [...indexes.waitingApprovals],
+    waiting.map(({ id }) => id),
+  );
+  assert.ok(waiting.length <= state.limits.waitingApprovalsMax);
+  for (const agent of state.agents.values()) {
+    const own = approvals.filter((of) => of.agentId === agent.id).map((of) => of.id);
+    assert.deepEqual([...(indexes.agents.get(agent.id)?.approvals ?? [])], own);
+    assert.ok(own.length <= state.limits.approvalsMax);
+    for (const { assignment } of indexes.agents.get(agent.id)?.work.values() ?? []) {
+      const { id, work: of } = assignment;
+      if (of.status !== 'claimed') continue;
+      const isWaited = waiting.some(({ assignmentId }) => assignmentId === id);
+      assert.equal((of.waits?.since ?? null) !== null, isWaited, `${id} waits for a person`);
+      const due = isWaited ? of.leaseUntil : Math.min(of.leaseUntil, of.timeoutAt + (of.waits?.ms ?? 0));
+      assert.equal(indexes.timerOf.get(id)!.due, due, `${id} has its time`);
+    }
+  }
+
   for (const id of ['ended_tasks', 'closed_agents', 'swarm']) if (indexes.timerOf.has(id)) timers.add(id);
   assert.deepEqual([...indexes.timerOf.keys()].sort(), [...timers].sort(), 'exactly what is open has a timer');
   assert.equal(indexes.timers.size, indexes.timerOf.size);
@@ -219,10 +246,11 @@ function describeIndexes({ indexes }: State): object {
   return {
     timers: [...indexes.timerOf].map(([id, timer]) => [id, timer.due]).sort(),
     agents: [...indexes.agents]
-      .map(([id, { work, reservations, profile, token, live, slot }]) => [
+      .map(([id, { work, reservations, approvals, profile, token, live, slot }]) => [
         id,
         [...work.keys()].sort(),
         [...reservations].sort(),
+        [...approvals],
         profile?.key ?? null,
         token,
         live,
@@ -238,6 +266,7 @@ function describeIndexes({ indexes }: State): object {
     children: [...indexes.children].map(([id, children]) => [id, [...children].map((child) => child.id).sort()]).sort(),
     queued: [...indexes.queued].map(([id, { rank, lane }]) => [id, rank, lane.key]).sort(),
     reservedGlobs: [...indexes.reservedGlobsOf].sort(),
+    waitingApprovals: [...indexes.waitingApprovals],
     live: [indexes.reservedGlobs, indexes.liveTasks, indexes.liveAgents, indexes.taskBySeq.size],
   };
 }

@@ -25,6 +25,8 @@ function walk(seed: number, steps: number): SwarmUnderTest {
       inboxMessagesMax: 5,
       reservationsMax: 4,
       reservedGlobsMax: 12,
+      approvalsMax: 3,
+      waitingApprovalsMax: 5,
     },
   });
   swarm.draw = draw;
@@ -79,7 +81,7 @@ function walk(seed: number, steps: number): SwarmUnderTest {
         agent: agentRequest({
           agentType: pick(['worker', 'worker', 'coordinator', 'validator']),
           capabilities: capabilities(),
-          runtime: pick(['command', 'external']),
+          runtime: pick(['command', 'acp', 'external']),
           config: pick([{}, { weight: 0.5 }, { weight: 2 }]),
           ...(topology === 'hierarchical' && parent !== undefined && { parent }),
         }),
@@ -194,6 +196,21 @@ function walk(seed: number, steps: number): SwarmUnderTest {
           ttlMs: pick([1000, 100_000]),
           wait: draw() < 0.5,
         });
+      }
+    },
+    () => {
+      const held = pick(claims);
+      const worker = draw() < 0.7 ? held?.worker : pick(workers);
+      const approvalId = pick([...swarm.state.approvals.keys()]);
+      if (draw() < 0.3 && approvalId !== undefined) {
+        const behavior = pick(['allow', 'deny'] as const);
+        may({ type: 'approval_decide', approvalId, behavior, message: null, updatedInput: null });
+      } else if (worker !== undefined && approvalId !== undefined && draw() < 0.3) {
+        may({ type: 'approval_wait', actor: worker.actor, approvalId });
+      } else if (worker !== undefined) {
+        const assignmentId = draw() < 0.7 || held === undefined ? null : held.claim.assignmentId;
+        const [tool, toolUseId] = [pick(['Bash', 'Write']), pick([null, 'u1', 'u2'])];
+        may({ type: 'approve', actor: worker.actor, assignmentId, tool, input: {}, toolUseId });
       }
     },
     () => swarm.pass(Math.floor(draw() ** 3 * 40_000)),

@@ -332,9 +332,53 @@ export const commands: Readonly<Record<string, Run>> = {
     const globs = args.optionalJson() ?? null;
     stage.ask({ type: 'file_release', actor, reservationId: args.or('reservation', null), globs }, args);
   },
+
+  // ---- approvals
+
+  /** `approve NAME TOOL [INPUT] [use=] [claim=]`: may it use that? */
+  approve(stage, args) {
+    const actor = stage.actor(args.word('who asks'));
+    const [tool, input] = [args.word('what it wants to use'), args.optionalJson() ?? {}];
+    const [assignmentId, toolUseId] = [args.or('claim', null), args.or('use', null)];
+    stage.ask({ type: 'approve', actor, assignmentId, tool, input, toolUseId }, args, tellAnswer(stage));
+  },
+  /** `await_approval NAME APPROVAL [wait]` */
+  await_approval(stage, args) {
+    const name = args.word('who waits');
+    const approvalId = args.word('for which approval');
+    stage.ask({ type: 'approval_wait', actor: stage.actor(name), approvalId }, args, tellAnswer(stage), name);
+  },
+  /** `allow APPROVAL [input={}] [from=]` */
+  allow(stage, args) {
+    answer(stage, args, 'allow');
+  },
+  /** `deny APPROVAL [message=] [from=]` */
+  deny(stage, args) {
+    answer(stage, args, 'deny');
+  },
+  /** `approvals`: what people are asked */
+  approvals(stage, args) {
+    stage.ask({ type: 'swarm_status', topology: false, performance: false }, args, ({ approvals }) =>
+      approvals.length === 0 ? ['nobody is asked'] : approvals.map((of: object) => stage.fields(of)),
+    );
+  },
 };
 
 // ---- asking
+
+function answer(stage: Stage, args: Arguments, behavior: 'allow' | 'deny'): void {
+  const approvalId = args.word('which approval');
+  const { message, updatedInput } = { message: args.or('message', null), updatedInput: args.or('input', null) };
+  const from = args.value('from');
+  const decider = from === undefined ? {} : { from: stage.agentId(from) };
+  stage.ask({ type: 'approval_decide', approvalId, behavior, message, updatedInput, ...decider }, args);
+}
+
+function tellAnswer(stage: Stage): Tell {
+  return ({ approvalId, behavior, message, updatedInput }) => [
+    stage.fields({ approvalId, behavior, message, updatedInput }),
+  ];
+}
 
 /** `to` null: to everyone that the sender may reach. */
 function send(stage: Stage, args: Arguments, to: string | null): void {

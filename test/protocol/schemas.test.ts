@@ -53,7 +53,8 @@ describe('tools', () => {
       compiles(tool.input);
       compiles(tool.output);
       assert.equal(tool.input['type'], 'object');
-      assert.equal(tool.input['additionalProperties'], false);
+      // What a permission prompt is asked with is for others to say, and they may say more some day.
+      assert.equal(tool.input['additionalProperties'], name === 'approve');
       assert.equal(tool.output['type'], 'object');
       assert.ok(tool.examples.length > 0, 'there is no example');
       for (const { title, arguments: args, result } of tool.examples) {

@@ -5,8 +5,9 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { connectRaw, startServer, temporaryFolder, type RawConnection, type ServerProcess } from '../server-process.ts';
-import { noneLeft } from './processes.ts';
+import { noneLeft, processesOf, workerOf } from './processes.ts';
 
 const node = JSON.stringify(process.execPath);
 
@@ -236,5 +237,93 @@ describe('an agent whose type is a command', () => {
       break;
     }
     assert.equal((await there.raw.call('agent_status', { agentId })).status, 'failed');
+  });
+});
+
+describe('an agent of the Agent Client Protocol', () => {
+  const program = JSON.stringify(fileURLToPath(new URL('../worker/acp/agent.mjs', import.meta.url)));
+  const coder = (...behaviour: readonly string[]): string =>
+    `agentTypes:\n  coder: {runtime: acp, argv: [${[node, program, ...behaviour].join(', ')}], capabilities: [code]}`;
+
+  /** The events of the swarm, from its first one on, until one is as wanted. */
+  async function follow(t: TestContext, { server, swarmId }: Place, until: (event: any) => boolean): Promise<any[]> {
+    const follower = await connectRaw(t, server.port);
+    await follower.request('subscribe', { swarmId, from: 0 });
+    const events: any[] = [];
+    for (;;) {
+      const { event } = (await follower.message()).params;
+      events.push(event);
+      if (until(event)) return events;
+    }
+  }
+
+  test('answers, and what it used and did arrives with the answer', async (t) => {
+    const there = await place(t, coder('work'));
+    const agentIds = await spawn(there, 'coder');
+    const { taskId } = await there.raw.call('task_orchestrate', { task: 'What is the answer?' });
+    const { status, result, results, usage } = await there.ended(taskId);
+    assert.deepEqual([status, result], ['completed', 'The answer is 42.']);
+    assert.deepEqual(results[0].usage, { inputTokens: 40, outputTokens: 25, costUsd: 0.25 });
+    assert.deepEqual(usage, { inputTokens: 40, outputTokens: 25, costUsd: 0.25, unknownAttempts: 0 });
+    assert.equal((await there.raw.call('agent_status', { agentId: agentIds[0] })).runtime, 'acp');
+    const { agentTypes } = await there.raw.call('server_info');
+    assert.deepEqual(
+      agentTypes.map(({ name, runtime }: any) => [name, runtime]),
+      [['coder', 'acp']],
+    );
+    await destroy(there, agentIds);
+  });
+
+  test('that asks for permission under permissions: deny has failed for good, and the failure says what to do', async (t) => {
+    const there = await place(t, coder('ask').replace('runtime', 'permissions: deny, runtime'));
+    const agentIds = await spawn(there, 'coder');
+    const { taskId } = await there.raw.call('task_orchestrate', { task: 'Clean up' });
+    const { status, phases } = await there.ended(taskId);
+    const { attempt, lastError } = phases[0].assignments[0];
+    assert.deepEqual([status, attempt, lastError.reason], ['failed', 1, 'permission_denied']);
+    assert.match(lastError.message, /rm -rf build.*permissions: allow/);
+    await destroy(there, agentIds);
+  });
+
+  test('asks a person for permission, whose answer it gets', async (t) => {
+    const there = await place(t, coder('ask'));
+    const agentIds = await spawn(there, 'coder');
+    const { taskId } = await there.raw.call('task_orchestrate', { task: { description: 'Clean up', timeout: 60 } });
+    const asked = (await follow(t, there, ({ type }) => type === 'approval_requested')).at(-1);
+    assert.deepEqual(asked.tool, 'rm -rf build');
+    await there.raw.call('approval_decide', { approvalId: asked.approvalId, behavior: 'allow' });
+    const { status, result } = await there.ended(taskId);
+    assert.deepEqual([status, result], ['completed', '{"outcome":"selected","optionId":"b"}']);
+    await destroy(there, agentIds);
+  });
+
+  test('tells of its progress, gives up its turn when its task is cancelled, and takes the next', async (t) => {
+    const there = await place(t, coder('wait'));
+    const agentIds = await spawn(there, 'coder');
+    const { taskId } = await there.raw.call('task_orchestrate', { task: 'Wait' });
+    const events = await follow(t, there, ({ type }) => type === 'progress_reported');
+    assert.equal(events.at(-1).progress, 'waiting');
+    await there.raw.call('task_cancel', { taskId });
+    const next = await there.raw.call('task_orchestrate', { task: { description: 'again', deadline: 1 } });
+    await follow(
+      t,
+      there,
+      (event) => event.type === 'assignment_claimed' && event.assignmentId.startsWith(next.taskId),
+    );
+    await destroy(there, agentIds);
+  });
+
+  test('whose process is killed in the middle has failed, and the work is done again', async (t) => {
+    const there = await place(t, coder('second', 'FOLDER/begun'));
+    const agentIds = await spawn(there, 'coder');
+    const { taskId } = await there.raw.call('task_orchestrate', { task: 'Twice' });
+    await follow(t, there, ({ type }) => type === 'progress_reported');
+    const [worker, ...others] = [workerOf(agentIds[0]!), ...processesOf(agentIds[0]!)];
+    for (const pid of others) if (pid !== worker) process.kill(pid, 'SIGKILL');
+    const { status, result, phases } = await there.ended(taskId);
+    assert.deepEqual([status, result], ['completed', 'the second time']);
+    const { attempt, lastError } = phases[0].assignments[0];
+    assert.deepEqual([attempt, lastError.reason, lastError.details.signal], [2, 'signal', 'SIGKILL']);
+    await destroy(there, agentIds);
   });
 });

@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import type { CommandType } from '../../src/agent-types.ts';
-import { execute, type Outcome } from '../../src/worker/execute.ts';
+import { execute } from '../../src/worker/execute.ts';
 import type { Job } from '../../src/worker/job.ts';
+import type { Outcome } from '../../src/worker/outcome.ts';
 import { processesMarked } from '../processes.ts';
 
 type Failure = Extract<Outcome, { ok: false }>;
@@ -45,6 +46,7 @@ interface Run {
   readonly job?: Partial<Job>;
   readonly signal?: AbortSignal;
   readonly killGraceMs?: number;
+  readonly waitedMs?: () => Promise<number>;
 }
 
 let runs = 0;
@@ -58,7 +60,8 @@ async function run(argv: CommandType['argv'], options: Run = {}): Promise<Outcom
   const signal = options.signal ?? new AbortController().signal;
   warnings.length = 0;
   try {
-    const outcome = await execute(type, job, signal, { killGraceMs: options.killGraceMs ?? 60_000, log });
+    const { killGraceMs = 60_000, waitedMs } = options;
+    const outcome = await execute(type, job, signal, { killGraceMs, log, ...(waitedMs && { waitedMs }) });
     assert.deepEqual(processesMarked(`SKEIN_AGENT_ID=${agentId}`), [], 'processes are left');
     return outcome;
   } finally {
@@ -338,6 +341,19 @@ describe('a program that is stopped', () => {
     const shorter = await fail(['sleep', '1000'], { type: { timeoutMs: 30 } });
     assert.match(shorter.message, /within 30 ms/);
     assert.equal(await succeed(['echo', 'fine'], { job: { timeoutMs: 2 ** 40 } }), 'fine');
+  });
+
+  test('but not at its timeout, if a person was waited for in its time', async (t) => {
+    const answered = join(temporaryFolder(t), 'answered');
+    const asks = sh(`while [ ! -e ${answered} ]; do sleep 0.05; done; echo done`);
+    let asked = 0;
+    const waitedMs = async (): Promise<number> => {
+      asked += 1;
+      writeFileSync(answered, '');
+      return 60_000;
+    };
+    assert.equal(await succeed(asks, { job: { timeoutMs: 50 }, waitedMs }), 'done');
+    assert.equal(asked, 1);
   });
 
   test('one that ignores SIGTERM, and so does what it started', async () => {

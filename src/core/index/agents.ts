@@ -14,6 +14,7 @@ export function agentEntry(state: State, agent: Agent): AgentEntry {
       agent,
       work: new Map(),
       reservations: new Set(),
+      approvals: new Set(),
       profile: null,
       standing: null,
       proven: new Map(),

@@ -41,6 +41,10 @@ export interface Indexes {
   reservedGlobs: number;
   /** Counts up whenever less is reserved than before. */
   filesFreed: number;
+  /** Ids of the approvals that wait for a person, oldest first. */
+  readonly waitingApprovals: Set<string>;
+  /** Counts up whenever one of them waits no longer. */
+  approvalsSettled: number;
   /** Tasks that have not ended, agents that are not closed. */
   liveTasks: number;
   liveAgents: number;
@@ -68,6 +72,8 @@ export interface AgentEntry extends Slotted {
   readonly work: Map<string, Placed>;
   /** Ids of its reservations. */
   readonly reservations: Set<string>;
+  /** Ids of its approvals, oldest first. */
+  readonly approvals: Set<string>;
   /** null: it is closed. */
   profile: Profile | null;
   standing: Standing | null;
@@ -149,6 +155,8 @@ export function createIndexes(): Indexes {
     reservedGlobsOf: new Map(),
     reservedGlobs: 0,
     filesFreed: 0,
+    waitingApprovals: new Set(),
+    approvalsSettled: 0,
     liveTasks: 0,
     liveAgents: 0,
   };

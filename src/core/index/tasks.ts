@@ -1,6 +1,6 @@
 /** Of each task and assignment: who is occupied with it, its timer, and whether it waits to be claimed. */
 import { overBudget } from '../budget.ts';
-import type { Assignment, Phase, State, Task } from '../state.ts';
+import { timesOutAt, type Assignment, type Phase, type State, type Task } from '../state.ts';
 import { agentDue, agentEntry } from './agents.ts';
 import type { AgentEntry } from './indexes.ts';
 import { refreshQueued } from './matching.ts';
@@ -76,7 +76,7 @@ function assignmentDue({ work }: Assignment): number | null {
     case 'offered':
       return work.until;
     case 'claimed':
-      return Math.min(work.leaseUntil, work.timeoutAt);
+      return Math.min(work.leaseUntil, timesOutAt(work));
     default:
       return null;
   }

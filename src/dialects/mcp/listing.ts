@@ -36,13 +36,13 @@ function list(profile: ProfileName): Listing {
   };
 }
 
-function toolEntry({ name, title, description, annotations, input, output }: ToolSpec): Tool {
+function toolEntry({ name, title, description, annotations, input, output, textOnly }: ToolSpec): Tool {
   return {
     name,
     title,
     description,
     inputSchema: input as Tool['inputSchema'],
-    outputSchema: output as NonNullable<Tool['outputSchema']>,
+    ...(textOnly !== true && { outputSchema: output as NonNullable<Tool['outputSchema']> }),
     annotations: { title, ...annotations },
   };
 }

@@ -13,7 +13,7 @@ import {
   type ServerContext,
   type Tool,
 } from '@modelcontextprotocol/server';
-import { errors, nearestOf, prompts, version, type ProfileName } from '../../spec.ts';
+import { errors, nearestOf, prompts, tools, version, type ProfileName } from '../../spec.ts';
 import type { TurnedDown } from '../dialect.ts';
 import type { Channel } from './channel.ts';
 import { listingOf, promptText, type Listing } from './listing.ts';
@@ -65,7 +65,7 @@ export function mcpServer(channel: Channel, watching: Watching, profile: Profile
       channel.owes(mcpReq.id, undelivered);
       if ('refused' in answer) return turnedDown(answer as TurnedDown);
       try {
-        return succeeded(answer, channel.revision);
+        return succeeded(name, answer, channel.revision);
       } catch (error) {
         // What cannot be written down is not delivered either.
         undelivered?.();
@@ -106,8 +106,9 @@ function toolsFor({ tools }: Listing, revision: string | null): Tool[] {
   return revision === unstructured ? tools.map(({ outputSchema: _, ...rest }) => rest) : tools;
 }
 
-function succeeded(fields: object, revision: string | null): CallToolResult {
+function succeeded(tool: string, fields: object, revision: string | null): CallToolResult {
   const content: CallToolResult['content'] = [{ type: 'text', text: JSON.stringify(fields) }];
+  if (tools.get(tool)!.textOnly === true) return { content };
   return revision === unstructured ? { content, ...fields } : { content, structuredContent: fields };
 }
 

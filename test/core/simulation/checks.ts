@@ -183,7 +183,10 @@ export const checks: { readonly [T in EventType]?: (truth: Truth, event: Extract
       assert.equal(ballot?.key, order[said['choice']!.charCodeAt(0) - 'A'.charCodeAt(0)], 'a letter is its candidate');
     } else if (ballot !== null) assert.equal(ballot.key, said['vote'], 'a ballot is what was voted');
     spending.report(task.id, `${assignmentId} ${attempt}`, usage);
-    assert.ok(at < claim.leaseUntil && at < claim.timeoutAt, 'a result is accepted only before the lease has run out');
+    assert.ok(
+      at < claim.leaseUntil && at < deadlineOf(claim),
+      'a result is accepted only before the lease has run out',
+    );
   },
 
   attempt_failed({ state, spending }, { assignmentId, error, usage, retryAt, at }) {
@@ -193,7 +196,7 @@ export const checks: { readonly [T in EventType]?: (truth: Truth, event: Extract
     assert.equal(error.agentId, claim.agentId);
     assert.equal(error.attempt, assignment.attempt);
     if (error.reason === 'lease_expired') assert.ok(claim.leaseUntil <= at, 'a lease runs out only at its time');
-    if (error.reason === 'timeout') assert.ok(claim.timeoutAt <= at, 'an attempt times out only at its time');
+    if (error.reason === 'timeout') assert.ok(deadlineOf(claim) <= at, 'an attempt times out only at its time');
     if (retryAt !== null) assert.ok(assignment.failures + 1 < task.retry.maxAttempts, 'attempts are limited');
     spending.report(task.id, `${assignmentId} ${assignment.attempt}`, usage);
   },
@@ -228,12 +231,37 @@ export const checks: { readonly [T in EventType]?: (truth: Truth, event: Extract
     if (reason === 'expired') assert.ok(reservation!.until <= at, `${reservationId} expires before its time`);
   },
 
+  approval_requested({ state }, { agentId, assignmentId, fingerprint, toolUseId, forgets }) {
+    const own = [...state.approvals.values()].filter((of) => of.agentId === agentId);
+    for (const { id, answer, ...of } of own) {
+      if (forgets.includes(id)) assert.notEqual(answer, null, `${id} is forgotten while somebody waits for it`);
+      const same = of.fingerprint === fingerprint && of.toolUseId === toolUseId && of.assignmentId === assignmentId;
+      assert.ok(!same || (answer !== null && toolUseId === null), `${id} is asked twice`);
+    }
+    assert.equal(state.agents.get(agentId)!.life.status, 'joined');
+    if (assignmentId === null) return;
+    const { work } = findAssignment(state, assignmentId)!.assignment;
+    assert.equal(assertClaimed(work, `a person is asked for ${assignmentId}`).agentId, agentId);
+  },
+
+  approval_decided({ state }, { approvalId, agentId, assignmentId }) {
+    const approval = state.approvals.get(approvalId);
+    assert.equal(approval?.agentId, agentId, `${approvalId} is decided, and nobody asks`);
+    assert.equal(approval!.assignmentId, assignmentId);
+    assert.equal(approval!.answer, null, `${approvalId} is decided twice`);
+  },
+
   request_answered({ state }, { requestId, at }) {
     const earlier = state.requests.get(requestId);
     const kept = earlier !== undefined && earlier.at >= at - state.limits.requestIdMs;
     assert.ok(!kept, `requestId ${requestId} has two effects`);
   },
 };
+
+/** While a person is asked there is none. */
+function deadlineOf({ timeoutAt, waits }: Claim): number {
+  return waits?.since == null ? timeoutAt + (waits?.ms ?? 0) : Infinity;
+}
 
 function assertOpen(task: Task): void {
   assert.equal(task.endedAt, null, `${task.id} has ended, and something follows`);

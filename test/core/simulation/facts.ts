@@ -40,6 +40,8 @@ const made: FactsOf = {
   ],
   files_reserved: ({ reservationId }) => [`reserved ${reservationId}`],
   files_released: ({ reservationId }) => [`released ${reservationId}`],
+  approval_requested: ({ approvalId }) => [`requested ${approvalId}`],
+  approval_decided: ({ approvalId, behavior }) => [`${behavior} ${approvalId}`],
 };
 
 /** The one place of a message in an inbox. */
@@ -72,10 +74,17 @@ const pauseIn = ({ paused }: any): string[] => (paused === null ? [] : [`paused 
 const reservationsIn = ({ reservations }: any): string[] =>
   reservations.map(({ reservationId }: any) => `reserved ${reservationId}`);
 
+const approvalsIn = ({ approvals }: any): string[] => approvals.map(({ approvalId }: any) => `requested ${approvalId}`);
+/** What has ended is denied without anybody having said so. */
+const answerIn = ({ approvalId, behavior }: any): string[] => [
+  `requested ${approvalId}`,
+  ...(behavior === 'allow' ? [`allow ${approvalId}`] : []),
+];
+
 const claimed: { readonly [T in CommandType]?: (reply: any, command: any) => readonly string[] } = {
   swarm_init: ({ swarmId }) => [`created ${swarmId}`],
   swarm_destroy: () => ['destroyed'],
-  swarm_status: (reply) => [...pauseIn(reply), ...reservationsIn(reply)],
+  swarm_status: (reply) => [...pauseIn(reply), ...reservationsIn(reply), ...approvalsIn(reply)],
   swarm_pause: pauseIn,
   swarm_resume: pauseIn,
   agent_spawn: ({ agentId }) => [`spawned ${agentId}`],
@@ -95,6 +104,9 @@ const claimed: { readonly [T in CommandType]?: (reply: any, command: any) => rea
   task_decide: ({ taskId }) => [`decided ${taskId}`],
   agent_message: ({ messageId }) => [`sent ${messageId}`],
   message_next: ({ agentId, messages }) => messages.map(({ seq, messageId }: any) => inbox(agentId, seq, messageId)),
+  approve: answerIn,
+  approval_wait: answerIn,
+  approval_decide: ({ approvalId, behavior }) => [`${behavior} ${approvalId}`],
   file_reserve: ({ reservationId }) => [`reserved ${reservationId}`],
   file_release: ({ released }) => released.map(({ reservationId }: any) => `released ${reservationId}`),
 };
@@ -125,4 +137,6 @@ const tellsHowThingsAre: ReadonlySet<CommandType> = new Set<CommandType>([
   'message_next',
   'swarm_pause',
   'swarm_resume',
+  'approve',
+  'approval_wait',
 ]);

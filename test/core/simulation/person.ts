@@ -1,8 +1,8 @@
 /**
- * A person who decides what no rule could: looks now and then at what waits, takes one of the candidates or rejects them
- * all, and does not always mind what was asked.
+ * A person who decides what no rule could, and says what agents may do: looks now and then at what waits, takes one of
+ * the candidates or rejects them all, allows or denies, and does not always mind what was asked.
  */
-import type { Command } from '../../../src/core/command.ts';
+import type { Command, CommandBody } from '../../../src/core/command.ts';
 import { once } from './asks.ts';
 import type { Chance } from './chance.ts';
 import { Client } from './client.ts';
@@ -27,6 +27,17 @@ export class Person {
         const command = this.#decision((await this.#client.ask({ type: 'task_status', taskId })) ?? {}, hurry);
         if (command !== null) await this.#client.ask(command);
       }
+      for (const approvalId of await this.#asked()) {
+        const behavior = this.#chance.pick(['allow', 'deny'] as const);
+        const answer: CommandBody = {
+          type: 'approval_decide',
+          approvalId,
+          behavior,
+          message: null,
+          updatedInput: null,
+        };
+        await this.#client.ask(once(this.#world, answer).command);
+      }
     }
   }
 
@@ -34,6 +45,16 @@ export class Person {
     const list: Command = { type: 'task_list', filter: 'waiting', limit: 5, cursor: null };
     const { tasks = [] } = (await this.#client.ask(list)) ?? {};
     return tasks.map(({ taskId }: any) => taskId);
+  }
+
+  /** Some of what agents ask; now and then the same twice, and what nobody asks. */
+  async #asked(): Promise<readonly string[]> {
+    const { approvals = [] } =
+      (await this.#client.ask({ type: 'swarm_status', topology: false, performance: false })) ?? {};
+    const ids = approvals.flatMap(({ approvalId }: any) =>
+      this.#chance.pick([[], [approvalId], [approvalId, approvalId]]),
+    );
+    return this.#chance.happens(0.1) ? [...ids, 'approval_none'] : ids;
   }
 
   #decision({ taskId, phases = [] }: any, hurry: boolean): Command | null {

@@ -125,6 +125,18 @@ export const plantedBugs: readonly PlantedBug[] = [
     right: '      else queue.heard(head);\n',
     wrong: '',
   },
+  {
+    name: 'time runs out while a person is asked',
+    file: 'core/state.ts',
+    right: 'return waits.since === null ? timeoutAt + waits.ms : Infinity;',
+    wrong: 'return timeoutAt + waits.ms;',
+  },
+  {
+    name: 'an approval outlives its claim',
+    file: 'core/evolve.ts',
+    right: 'if (ending(approval)) endApproval(state, approval);',
+    wrong: 'if (ending(approval) && approval.assignmentId === null) endApproval(state, approval);',
+  },
 ];
 
 const root = new URL('../../../', import.meta.url);

@@ -95,6 +95,7 @@ export class Worker {
     switch (manner) {
       case 'done': {
         await this.#reserve(of);
+        await this.#askPerson(of);
         await this.#accompany(of);
         if (!(await this.#busy(claim))) return;
         const faulty = !this.#able && this.#chance.happens(0.4) ? faultyAnswerTo(claim, this.#chance) : null;
@@ -168,6 +169,26 @@ export class Worker {
     if (reservationId !== null && this.#chance.happens(0.5)) {
       const globs = this.#chance.happens(0.3) ? [reserving.globs[0]!] : null;
       await this.#ask({ type: 'file_release', reservationId: this.#chance.pick([null, reservationId]), globs });
+    }
+  }
+
+  /** For the claim, or for the only one. It does not wait for ever, and asks again as if it had been away. */
+  async #askPerson({ assignmentId }: { readonly assignmentId: string }): Promise<void> {
+    if (this.#able || !this.#chance.happens(0.25)) return;
+    const asking: Own = {
+      type: 'approve',
+      assignmentId: this.#chance.happens(0.7) ? assignmentId : null,
+      tool: this.#chance.pick(['Bash', 'Write']),
+      input: {},
+      toolUseId: this.#chance.pick([null, `use ${this.#world.mint()}`]),
+    };
+    for (let times = this.#chance.between(1, 3); times > 0; times -= 1) {
+      const { approvalId = null, behavior } = await this.#ask(asking);
+      if (approvalId === null || behavior !== 'waiting') return;
+      for (let waits = this.#chance.between(1, 4); waits > 0; waits -= 1) {
+        const answer = await this.#ask({ type: 'approval_wait', approvalId }, 1000);
+        if (answer.behavior !== 'waiting') break;
+      }
     }
   }
 
@@ -280,7 +301,7 @@ export class Worker {
 
 /** Asked twice it does no more than asked once. */
 function isSafeToRepeat({ type }: Own): boolean {
-  return type === 'task_update' || type === 'message_next' || type === 'message_ack';
+  return type === 'task_update' || type === 'message_next' || type === 'message_ack' || type === 'approval_wait';
 }
 
 /** Whoever is written to may be gone. */

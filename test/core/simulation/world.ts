@@ -54,6 +54,8 @@ const limits: Limits = {
   inboxMessagesMax: 3,
   reservationsMax: 1,
   reservedGlobsMax: 4,
+  approvalsMax: 2,
+  waitingApprovalsMax: 3,
   planDepthMax: 2,
   offerMs: 800,
   leaseMs: 3_000,
