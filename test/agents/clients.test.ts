@@ -11,13 +11,15 @@ const fieldsOf = (result: string): any => JSON.parse(result.slice(result.indexOf
 /** Works for the swarm that the prompt names. */
 function worker({ prompt, results }: Conversation): Answer {
   const swarmId = /swarm_\d+_\w+/.exec(prompt)![0];
+  // Over HTTP some clients have no session, whose agent would be known by it.
+  const token = prompt.includes('over http') && results.length > 0 && { token: fieldsOf(results[0]!).resumeToken };
   const { assignmentId, leaseToken, input } = results.length > 1 ? fieldsOf(results[1]!).assignment : {};
   const steps: readonly Answer[] = [
     { tool: 'swarm_join', args: { swarmId, name: 'reader', capabilities: ['read'] } },
-    { tool: 'task_next', args: { waitSeconds: 45 } },
-    { tool: 'task_update', args: { assignmentId, leaseToken, progress: 'reading' } },
+    { tool: 'task_next', args: { waitSeconds: 45, ...token } },
+    { tool: 'task_update', args: { assignmentId, leaseToken, progress: 'reading', ...token } },
     { tool: 'memory_store', args: { swarmId, key: 'seen', value: input } },
-    { tool: 'task_complete', args: { assignmentId, leaseToken, result: { words: input } } },
+    { tool: 'task_complete', args: { assignmentId, leaseToken, result: { words: input }, ...token } },
     { text: 'I have delivered it.' },
   ];
   return steps[results.length]!;
@@ -40,7 +42,7 @@ for (const program of programs) {
         const { raw, swarmId, start } = await place(t, program, transport, 'worker');
         const task = { description: 'Read', input: ['a', 'b'], requiredCapabilities: ['read'] };
         const { taskId } = await raw.call('task_orchestrate', { swarmId, task });
-        const { code, stderr } = await start(`Work for ${swarmId}.`);
+        const { code, stderr } = await start(`Work for ${swarmId} over ${transport}.`);
         assert.equal(code, 0, stderr);
         const { status, result, results } = await raw.call('task_results', { swarmId, taskId });
         assert.deepEqual([status, result], ['completed', { words: ['a', 'b'] }]);

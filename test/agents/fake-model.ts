@@ -45,9 +45,8 @@ export interface Wire {
 /** Resolves with its address; the test ends it. */
 export async function startModel(t: TestContext, model: Model): Promise<string> {
   const server = createServer((request, response) => {
-    answer(model, request, response).catch((error: Error) =>
-      sendJson(response, 500, { error: { message: error.stack } }),
-    );
+    // What does not fit is a mistake of the test. Agents would try a 500 again for minutes.
+    answer(model, request, response).catch((error: Error) => sendJson(response, 400, refusal(String(error.stack))));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -63,13 +62,13 @@ async function answer(model: Model, request: IncomingMessage, response: ServerRe
   const wire = [anthropic, openai, gemini].find((of) => of.path.test(path));
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  if (wire === undefined || request.method !== 'POST') return sendJson(response, 404, { error: { message: path } });
+  if (wire === undefined || request.method !== 'POST') return sendJson(response, 404, refusal(path));
 
   const body = JSON.parse(Buffer.concat(chunks).toString());
   const conversation = wire.read(body);
   // Who offers no tools is not at work: it asks for a title of the conversation.
   const said = conversation.tools.length === 0 ? { text: 'A title' } : await model(conversation);
-  if ('error' in said) return sendJson(response, 400, { type: 'error', error: { code: 400, message: said.error } });
+  if ('error' in said) return sendJson(response, 400, refusal(said.error));
 
   const written = wire.write('tool' in said ? inFull(said, conversation) : said, body, path);
   if ('json' in written) return sendJson(response, 200, written.json);
@@ -80,6 +79,9 @@ async function answer(model: Model, request: IncomingMessage, response: ServerRe
   }
   response.end();
 }
+
+/** An error as all of them understand it. */
+const refusal = (message: string): object => ({ type: 'error', error: { code: 400, message } });
 
 /** Each agent has its own way to say that swarm_join is a tool of the MCP server skein. */
 function inFull<Call extends { readonly tool: string }>(call: Call, { tools }: Conversation): Call {
