@@ -53,7 +53,12 @@ export const claude: Template = {
     const env = Object.fromEntries(variables.map((name) => [name, `\${${name}}`]));
     // Without alwaysLoad the model has to search for the tools first, and may begin before the server is there.
     const servers = { mcpServers: { [serverName]: { command, args, env, alwaysLoad: true } } };
-    return { args: ['--mcp-config', JSON.stringify(servers), '--allowedTools', `mcp__${serverName}`], env: {} };
+    // What it may not do by itself it asks a person, and waits.
+    const asking = ['--permission-prompt-tool', `mcp__${serverName}__approve`];
+    return {
+      args: ['--mcp-config', JSON.stringify(servers), '--allowedTools', `mcp__${serverName}`, ...asking],
+      env: {},
+    };
   },
 };
 
