@@ -1,13 +1,11 @@
 /** Agents' command lines started by agent_spawn: what they answer and use arrives, and a run that was no success is none. */
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { describe, test, type TestContext } from 'node:test';
+import { describe, test } from 'node:test';
 import { processesMarked } from '../processes.ts';
-import { connectRaw, startServer, temporaryFolder, type RawConnection } from '../server-process.ts';
-import { noneLeft } from '../system/processes.ts';
-import { startModel, tokens, type Model } from './fake-model.ts';
-import { builtCli, environmentOf, programs, type Program } from './programs.ts';
+import { connectRaw } from '../server-process.ts';
+import { tokens } from './fake-model.ts';
+import { programs } from './programs.ts';
+import { spawnAgent } from './spawn-agent.ts';
 
 const turns = 3;
 const usage = { inputTokens: turns * tokens.input, outputTokens: turns * tokens.output };
@@ -23,7 +21,7 @@ for (const program of programs) {
   describe(`${program.name} as an agent`, () => {
     test('reaches its swarm as its worker does, and its result, usage and cost arrive', async (t) => {
       let listenerId = '';
-      const there = await place(t, program, ({ results }) => {
+      const there = await spawnAgent(t, program, ({ results }) => {
         if (results.length === 0) return { tool: 'memory_store', args: { key: 'seen', value: 'geese' } };
         if (results.length === 1) return { tool: 'agent_message', args: { agentId: listenerId, message: 'hello' } };
         return { text: '{"answer": 42}' };
@@ -47,7 +45,7 @@ for (const program of programs) {
       let answers = false;
       let isAsked = (): void => {};
       const asked = new Promise<void>((resolve) => (isAsked = resolve));
-      const there = await place(t, program, () => {
+      const there = await spawnAgent(t, program, () => {
         if (answers) return { text: 'done' };
         isAsked();
         return new Promise(() => {});
@@ -68,58 +66,13 @@ for (const program of programs) {
     });
 
     test('an error of its model is a failure, with what the model said', async (t) => {
-      const there = await place(t, program, () => ({ error: 'the model is out of order' }));
+      const there = await spawnAgent(t, program, () => ({ error: 'the model is out of order' }));
       const { status, results } = await there.done('Think', { retryPolicy: 'none' });
       assert.equal(status, 'failed');
       assert.match(results[0].error.message, /the model is out of order/);
       await there.end();
     });
   });
-}
-
-interface Place {
-  readonly port: number;
-  readonly raw: RawConnection;
-  readonly swarmId: string;
-  readonly agentId: string;
-  /** Has the agent do it, and resolves with what task_wait says of its end. */
-  done(description: string, execution?: object): Promise<any>;
-  /** Nothing of the agent may be left. */
-  end(): Promise<void>;
-}
-
-/** A server whose skein.yaml names the program, as a user's would, and a swarm with one agent of it. */
-async function place(t: TestContext, program: Program, model: Model): Promise<Place> {
-  const home = await temporaryFolder(t);
-  const env = await environmentOf(program, home, await startModel(t, model));
-  const config = join(home, 'skein.yaml');
-  const names = JSON.stringify(Object.keys(env));
-  await writeFile(
-    config,
-    `agentTypes: {${program.name}: {template: ${program.name}, args: ${JSON.stringify(program.more)}, env: ${names}}}`,
-  );
-  const { port } = await startServer(t, { cli: builtCli, env: { ...env, MCP_CONFIG: config } });
-  const raw = await connectRaw(t, port);
-  const { swarmId } = await raw.call('swarm_init');
-  const { agentId } = await raw.call('agent_spawn', { swarmId, agentType: program.name });
-  return {
-    port,
-    raw,
-    swarmId,
-    agentId,
-    done: async (description, execution = {}) => {
-      const task = { description, agentType: program.name };
-      const { taskId } = await raw.call('task_orchestrate', { swarmId, task, execution });
-      for (;;) {
-        const seen = await raw.call('task_wait', { swarmId, taskId, waitSeconds: 60 });
-        if (seen.ended) return seen;
-      }
-    },
-    end: async () => {
-      await raw.call('swarm_destroy', { swarmId });
-      await noneLeft([agentId]);
-    },
-  };
 }
 
 function killIfThere(pid: number): void {
