@@ -15,8 +15,8 @@ import { openai } from './openai.ts';
 export interface Conversation {
   /** What users have said. */
   readonly prompt: string;
-  /** The names of the tools that the agent offers. */
-  readonly tools: readonly string[];
+  /** The names of the tools that the agent offers, unless only programs can find them. */
+  readonly tools: readonly string[] | 'found by programs';
   /** What each call of a tool has returned, in order. */
   readonly results: readonly string[];
 }
@@ -85,6 +85,7 @@ const refusal = (message: string): object => ({ type: 'error', error: { code: 40
 
 /** Each agent has its own way to say that swarm_join is a tool of the MCP server skein. */
 function inFull<Call extends { readonly tool: string }>(call: Call, { tools }: Conversation): Call {
+  if (tools === 'found by programs') return call;
   const name = tools.find((each) => each === call.tool) ?? tools.find((each) => each.endsWith(call.tool));
   if (name === undefined) throw new Error(`there is no tool ${call.tool} among ${tools.join(', ')}`);
   return { ...call, tool: name };

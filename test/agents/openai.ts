@@ -13,15 +13,27 @@ const functionsOf = (tools: any[] = []) =>
   });
 const fullName = ({ name, namespace = '' }: { name: string; namespace?: string }) => namespace + name;
 
+/** To models that Codex knows it gives one tool, for programs that find and call all others; it stands in the input. */
+const takesPrograms = ({ input }: any): boolean => input.some(({ type }: any) => type === 'additional_tools');
+const programThatCalls = (tool: string, args: object) => `
+const { name } = ALL_TOOLS.find(({ name }) => name.endsWith(${JSON.stringify(tool)}));
+const { content } = await tools[name](${JSON.stringify(args)});
+text(content[0].text);
+`;
+
+const isOutput = ({ type }: any): boolean => type === 'function_call_output' || type === 'custom_tool_call_output';
+
 export const openai: Wire = {
   path: /^\/v1\/responses$/,
-  read: ({ input, tools }) => ({
-    prompt: input.map(({ role, content }: any) => (role === 'user' ? textOf(content) : '')).join('\n'),
-    tools: functionsOf(tools).map(fullName),
-    results: input.filter(({ type }: any) => type === 'function_call_output').map(({ output }: any) => textOf(output)),
+  read: (request) => ({
+    prompt: request.input.map(({ role, content }: any) => (role === 'user' ? textOf(content) : '')).join('\n'),
+    tools: takesPrograms(request) ? 'found by programs' : functionsOf(request.tools).map(fullName),
+    results: request.input.filter(isOutput).map(({ output }: any) => textOf(output)),
   }),
-  write: (answer, { model, tools }) => {
+  write: (answer, request) => {
+    const { model, tools } = request;
     const itemId = `item_${randomUUID()}`;
+    const called = { id: itemId, call_id: `call_${randomUUID()}`, status: 'completed' };
     const item =
       'text' in answer
         ? {
@@ -31,14 +43,14 @@ export const openai: Wire = {
             status: 'completed',
             content: [{ type: 'output_text', text: answer.text, annotations: [] }],
           }
-        : {
-            type: 'function_call',
-            id: itemId,
-            call_id: `call_${randomUUID()}`,
-            status: 'completed',
-            ...functionsOf(tools).find((tool) => fullName(tool) === answer.tool),
-            arguments: JSON.stringify(answer.args),
-          };
+        : takesPrograms(request)
+          ? { type: 'custom_tool_call', ...called, name: 'exec', input: programThatCalls(answer.tool, answer.args) }
+          : {
+              type: 'function_call',
+              ...called,
+              ...functionsOf(tools).find((tool) => fullName(tool) === answer.tool),
+              arguments: JSON.stringify(answer.args),
+            };
     const usage = {
       input_tokens: tokens.input,
       input_tokens_details: { cached_tokens: 0 },

@@ -21,6 +21,8 @@ export type Server = { readonly command: string; readonly args: readonly string[
 
 export interface Program {
   readonly name: string;
+  /** Its name in skein.yaml. */
+  readonly template: string;
   /** Headless, with the prompt on standard input, and allowed to use the tools of skein. */
   readonly argv: readonly [string, ...string[]];
   /** What it needs beside what its template in skein.yaml gives it. */
@@ -38,6 +40,7 @@ async function write(path: string, content: string | object): Promise<void> {
 
 const claude: Program = {
   name: 'claude',
+  template: 'claude',
   argv: ['claude', '-p', '--output-format', 'json', '--allowedTools', 'mcp__skein'],
   more: [],
   prepare: async (_home, model) => ({
@@ -52,20 +55,20 @@ const claude: Program = {
 };
 
 const codexConfig = (home: string) => join(home, '.codex', 'config.toml');
-const codex: Program = {
-  name: 'codex',
+const codex = (name: string, model: string): Program => ({
+  name,
+  template: 'codex',
   argv: ['codex', 'exec', '--json', '--skip-git-repo-check', '-'],
   more: [],
-  // It knows no model of this name, and so offers each tool as a function; those that it knows write programs instead.
-  prepare: async (home, model) => {
+  prepare: async (home, url) => {
     await write(
       codexConfig(home),
-      `model = "fake"
+      `${model}
 model_provider = "fake"
 
 [model_providers.fake]
 name = "fake"
-base_url = "${model}/v1"
+base_url = "${url}/v1"
 wire_api = "responses"
 env_key = "OPENAI_API_KEY"
 `,
@@ -78,10 +81,13 @@ env_key = "OPENAI_API_KEY"
     const lines = Object.entries(table).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`);
     return write(codexConfig(home), `\n[mcp_servers.skein]\n${lines.join('')}`);
   },
-};
+});
+// To a model that it knows it offers its tools in another way.
+const codexModels = [codex('codex', ''), codex('codex with an unknown model', 'model = "fake"')];
 
 const gemini: Program = {
   name: 'gemini',
+  template: 'gemini',
   // Without a model it asks another one which to use.
   argv: ['gemini', '--output-format', 'json', '--model', 'gemini-2.5-pro'],
   more: ['--model', 'gemini-2.5-pro'],
@@ -98,6 +104,7 @@ const gemini: Program = {
 
 const opencode: Program = {
   name: 'opencode',
+  template: 'opencode',
   argv: ['opencode', 'run', '--format', 'json'],
   more: [],
   prepare: async (home, model) => {
@@ -115,7 +122,7 @@ const opencode: Program = {
   },
 };
 
-export const programs: readonly Program[] = [claude, codex, gemini, opencode];
+export const programs: readonly Program[] = [claude, ...codexModels, gemini, opencode];
 
 /** All of its environment. */
 export async function environmentOf({ prepare }: Program, home: string, model: string): Promise<Environment> {

@@ -28,12 +28,12 @@ export async function spawnAgent(t: TestContext, program: Program, model: Model)
   const names = JSON.stringify(Object.keys(env));
   await writeFile(
     config,
-    `agentTypes: {${program.name}: {template: ${program.name}, args: ${JSON.stringify(program.more)}, env: ${names}}}`,
+    `agentTypes: {agent: {template: ${program.template}, args: ${JSON.stringify(program.more)}, env: ${names}}}`,
   );
   const { port } = await startServer(t, { cli: builtCli, env: { ...env, MCP_CONFIG: config } });
   const raw = await connectRaw(t, port);
   const { swarmId } = await raw.call('swarm_init');
-  const { agentId } = await raw.call('agent_spawn', { swarmId, agentType: program.name });
+  const { agentId } = await raw.call('agent_spawn', { swarmId, agentType: 'agent' });
   return {
     port,
     folder: home,
@@ -41,7 +41,7 @@ export async function spawnAgent(t: TestContext, program: Program, model: Model)
     swarmId,
     agentId,
     done: async (description, execution = {}) => {
-      const task = { description, agentType: program.name };
+      const task = { description, agentType: 'agent' };
       const { taskId } = await raw.call('task_orchestrate', { swarmId, task, execution });
       for (;;) {
         const seen = await raw.call('task_wait', { swarmId, taskId, waitSeconds: 60 });

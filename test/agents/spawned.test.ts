@@ -34,7 +34,7 @@ for (const program of programs) {
       assert.deepEqual([status, result], ['completed', { answer: 42 }], JSON.stringify(results));
       const { costUsd, ...used } = results[0].usage;
       assert.deepEqual([results[0].agentId, results[0].attempt, used], [agentId, 1, usage]);
-      assert.ok(costsOf[program.name]!(costUsd), `costs ${costUsd}`);
+      assert.ok(costsOf[program.template]!(costUsd), `costs ${costUsd}`);
       assert.equal((await raw.call('memory_retrieve', { swarmId, key: 'seen' })).value, 'geese');
       const { messages } = await listener.call('message_next', { waitSeconds: 0 });
       assert.deepEqual([messages.length, messages[0].from, messages[0].message], [1, agentId, 'hello']);
@@ -68,7 +68,7 @@ for (const program of programs) {
     test('an error of its model is a failure, with what the model said', async (t) => {
       const there = await spawnAgent(t, program, () => ({ error: 'the model is out of order' }));
       const { status, results } = await there.done('Think', { retryPolicy: 'none' });
-      assert.equal(status, 'failed');
+      assert.deepEqual([status, results[0].error.reason], ['failed', 'agent_error']);
       assert.match(results[0].error.message, /the model is out of order/);
       await there.end();
     });
