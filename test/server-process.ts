@@ -40,10 +40,16 @@ export async function temporaryFolder(t: TestContext): Promise<string> {
 /** Starts `skein serve` on free ports and waits until it listens; the test ends it. */
 export async function startServer(
   t: TestContext,
-  options: { readonly dataDir?: string; readonly port?: number; readonly env?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly dataDir?: string;
+    readonly port?: number;
+    readonly env?: Readonly<Record<string, string>>;
+    /** Another command line than that of the source. */
+    readonly cli?: readonly string[];
+  } = {},
 ): Promise<ServerProcess> {
   const dataDir = options.dataDir ?? (await temporaryFolder(t));
-  const [program, ...args] = cli;
+  const [program, ...args] = options.cli ?? cli;
   const child: ChildProcess = spawn(program!, [...args, 'serve'], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: {

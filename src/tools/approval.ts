@@ -47,7 +47,8 @@ const ending: ReadonlySet<string> = new Set<RefusalReason>([
 /** Asks again often enough for the agent's leases: whoever is there and waits is alive. */
 async function answerOf(call: Call<ApproveArguments>, first: Approval): Promise<Answer> {
   const { args, caller, services, signal } = call;
-  const { waitSeconds = waitSecondsByDefault } = args;
+  const waitSeconds =
+    args.waitSeconds === undefined ? waitSecondsByDefault : Math.min(args.waitSeconds, call.waitSecondsMax);
   const until = services.now() + waitSeconds * 1000;
   if (first.behavior !== 'waiting' || waitSeconds === 0) return first;
   if (!caller.beginWait()) {

@@ -21,12 +21,15 @@ function endpoint(serve: Serve = mcpServer) {
       return { answer: { swarms: [] }, undelivered: () => (givenBack += 1) };
     },
     watch: () => () => {},
+    watchList: () => () => {},
+    readEvents: () => assert.fail('nobody reads'),
     end: () => {},
   });
   const mcp = new McpHttp({
     serve,
     newSession: peer,
     newRequest: peer,
+    waitSecondsMax: () => 60,
     subscriptionsMax: 1,
     sessionsMax: 1,
     sessionIdleMs: 1_000_000,
