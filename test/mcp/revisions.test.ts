@@ -19,6 +19,7 @@ test('MCP clients of every revision', async (t) => {
         tools: { listChanged: false },
         prompts: { listChanged: false },
         resources: { subscribe: true, listChanged: true },
+        ...(isModern(revision) && { extensions: { 'io.modelcontextprotocol/tasks': {} } }),
       });
       const instructions = client.getInstructions()!;
       assert.match(instructions, /task_next/);
