@@ -25,15 +25,15 @@ test('an idle worker is told to end', async (t) => {
       const busy = await ask('task_next', { waitSeconds: 0, idleExitAfter: 3600 });
       assert.equal(busy.pending.drain, undefined);
       // It does not wait for longer than that either.
-      const { assignment, pending, next } = await ask('task_next', { waitSeconds: 600, idleExitAfter: 0.01 });
+      const { assignment, pending, next } = await ask('task_next', { waitSeconds: 600, idleExitAfter: 0.3 });
       assert.deepEqual([assignment, pending.drain], [null, true]);
       assert.match(next, /^there will be no more work/);
       await assert.rejects(async () => {
         // Until the timer has gone off.
         for (;;) await ask('task_next', { waitSeconds: 0 });
-      }, /no work for 0\.01 s/);
+      }, /no work for 0\.3 s/);
       const { status, reason } = await plain.call('agent_status', { swarmId, agentId });
-      assert.deepEqual([status, reason], ['stopped', 'no work for 0.01 s']);
+      assert.deepEqual([status, reason], ['stopped', 'no work for 0.3 s']);
     });
   }
 });
