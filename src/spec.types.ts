@@ -1523,6 +1523,10 @@ export interface TaskCompleteArguments {
    * What this result votes for, where agents vote; the result itself when absent.
    */
   vote?: unknown;
+  /**
+   * How it was done, where that is no part of the result: of at most 4,096 characters. task_results shows it; voters and later phases do not see it.
+   */
+  details?: {};
   usage?: Usage;
   requestId?: RequestId;
 }
@@ -2054,6 +2058,10 @@ export interface AttemptResult {
    * From its last claim to its end; null while it has not ended.
    */
   durationMs: number | null;
+  /**
+   * How it was done, in its worker's words; only where it says so. `worktree`: branch and commit with what was changed.
+   */
+  details?: {};
   /**
    * 2: of the vote that was taken anew.
    */

@@ -47,6 +47,7 @@ export const taskComplete: Rule<'task_complete'> = (state, command, world) => {
         attempt: assignment.attempt,
         result: world.keep(command.result),
         ballot,
+        ...(command.details !== undefined && { details: command.details }),
         usage: command.usage,
       }),
     ],

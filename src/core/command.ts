@@ -173,6 +173,8 @@ export type CommandBody =
       readonly vote: Json | undefined;
       /** What the result says if it is a plan; absent: it does not look like one. */
       readonly plan?: readonly PhaseRequest[] | { readonly faulty: string };
+      /** How it was done, beside the result; absent: nothing is said. */
+      readonly details?: JsonObject;
       readonly usage: Usage | null;
     }
   | {

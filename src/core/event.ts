@@ -173,6 +173,7 @@ export type EventBody =
       readonly attempt: number;
       readonly result: Payload;
       readonly ballot: Ballot | null;
+      readonly details?: JsonObject;
       readonly usage: Usage | null;
     }
   | {

@@ -384,6 +384,7 @@ const appliers: { readonly [T in EventType]: Applier<T> } = {
         agentId: agent.id,
         result: event.result,
         ballot: event.ballot,
+        ...(event.details !== undefined && { details: event.details }),
         startedAt,
         endedAt: event.at,
         version: state.version,

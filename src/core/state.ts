@@ -336,6 +336,8 @@ export type Work =
       readonly agentId: string;
       readonly result: Payload;
       readonly ballot: Ballot | null;
+      /** How it was done, in its worker's words. */
+      readonly details?: JsonObject;
       readonly startedAt: number;
       readonly endedAt: number;
       /** The version of the event that recorded it, for the audit of a vote. */

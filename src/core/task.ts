@@ -392,6 +392,7 @@ function describeResult(phase: Phase, assignment: Assignment, show: Show): objec
     error: work.status === 'succeeded' ? null : lastError,
     usage,
     durationMs: 'startedAt' in work && work.startedAt !== null ? work.endedAt - work.startedAt : null,
+    ...('details' in work && { details: work.details }),
     ...partIn(phase, assignment),
   };
 }

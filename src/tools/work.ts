@@ -116,8 +116,17 @@ export const taskNext: Handler<TaskNextArguments> = async (call) => {
   return answer;
 };
 
-/** Of JSON: it is shown with the task, again and again. */
-const progressCharsMax = 4_096;
+/** Of JSON: what is shown with the task, again and again. */
+const shownCharsMax = 4_096;
+
+function refuseLong(tool: string, name: string, value: unknown): Refusal | null {
+  if (value === undefined || JSON.stringify(value).length <= shownCharsMax) return null;
+  return refuse(
+    'invalid_arguments',
+    `${tool}: ${name} is longer than ${shownCharsMax} characters of JSON: it is for people, and not for results`,
+    { path: name },
+  );
+}
 
 export const taskUpdate: Handler<TaskUpdateArguments> = async (call) => {
   const { progress, waitSeconds = 0 } = call.args;
@@ -125,12 +134,8 @@ export const taskUpdate: Handler<TaskUpdateArguments> = async (call) => {
   const claim = claimOf(call);
   if (isRefusal(claim)) return claim;
   const { assignmentId, leaseToken } = claim;
-  if (progress !== undefined && JSON.stringify(progress).length > progressCharsMax) {
-    return refuse(
-      'invalid_arguments',
-      `task_update: progress is longer than ${progressCharsMax} characters of JSON: it is for people, and not for results`,
-    );
-  }
+  const tooLong = refuseLong('task_update', 'progress', progress);
+  if (tooLong !== null) return tooLong;
   return submitActing(
     call,
     (actor) => ({
@@ -160,9 +165,11 @@ function claimOf({ args, caller }: Call<TaskUpdateArguments>): Companion['claim'
 }
 
 export const taskComplete: Handler<TaskCompleteArguments> = async (call) => {
-  const { assignmentId, leaseToken, result, vote } = call.args;
+  const { assignmentId, leaseToken, result, vote, details } = call.args;
   const usage = usageOf(call.args.usage);
   const plan = planIn(result);
+  const tooLong = refuseLong('task_complete', 'details', details);
+  if (tooLong !== null) return tooLong;
   return submitActing(call, (actor) => ({
     type: 'task_complete',
     actor,
@@ -171,6 +178,7 @@ export const taskComplete: Handler<TaskCompleteArguments> = async (call) => {
     result: result as Json,
     vote: vote as Json | undefined,
     ...(plan !== null && { plan }),
+    ...(details !== undefined && { details: details as JsonObject }),
     usage,
   }));
 };

@@ -208,8 +208,8 @@ async function answer(
   if (outcome.ok) {
     try {
       // Beside the result, which is the program's own.
-      if (worktree !== undefined) await session.update({ assignmentId, leaseToken, progress: { worktree } });
-      return await session.complete({ assignmentId, leaseToken, result: outcome.result, ...used });
+      const details = worktree === undefined ? {} : { details: { worktree } };
+      return await session.complete({ assignmentId, leaseToken, result: outcome.result, ...details, ...used });
     } catch (error) {
       if (!(error instanceof SkeinError) || error.reason !== 'answer_invalid') throw error;
       // The program has ended: only another attempt can answer better.
