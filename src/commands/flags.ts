@@ -14,7 +14,7 @@ export function withServer(command: Command): Command {
     .option('--port <port>', 'Port of the server [MCP_TCP_PORT, default 9500]', portNumber);
 }
 
-function portNumber(text: string): number {
+export function portNumber(text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port < 1 || port > 65_535) {
     throw new InvalidArgumentError('It must be a whole number from 1 to 65535.');

@@ -55,6 +55,22 @@ test('MCP clients over the bridge', async (t) => {
     assert.equal((await client.listTools()).tools.length, tools.size);
   });
 
+  await t.test('it is told in one word where the server is', async (t) => {
+    const child = spawn(cli[0]!, [...cli.slice(1), 'bridge', `127.0.0.1:${server.port}`], { stdio: 'pipe' });
+    t.after(() => child.kill('SIGKILL'));
+    child.stdin.end('{"jsonrpc":"2.0","id":1,"method":"ping"}\n');
+    const [line] = await once(createInterface({ input: child.stdout }), 'line');
+    assert.equal(JSON.parse(line).result.status, 'ok');
+    for (const wrong of ['http://127.0.0.1:1', '127.0.0.1:99999', ':1', '']) {
+      const refused = spawn(cli[0]!, [...cli.slice(1), 'bridge', wrong], { stdio: 'pipe' });
+      const said = createInterface({ input: refused.stderr });
+      assert.match(
+        (await once(said, 'line'))[0],
+        /^error: command-argument value .* is invalid for argument 'host:port'/,
+      );
+    }
+  });
+
   await t.test('it ends with its input, after what is under way has been answered', async (t) => {
     const bridge = startBridge(t, server.port);
     bridge.send({ jsonrpc: '2.0', id: 1, method: 'ping' });
