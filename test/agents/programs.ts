@@ -135,6 +135,9 @@ export async function environmentOf({ prepare }: Program, home: string, model: s
   return { PATH: `${installed}${delimiter}${process.env['PATH']}`, HOME: home, ...(await prepare(home, model)) };
 }
 
+/** Of each test: one that hangs is ended with all that it has started. What is tested takes seconds. */
+export const orHangs = { timeout: 300_000 };
+
 export interface Run {
   readonly code: number | null;
   readonly stdout: string;
