@@ -408,6 +408,17 @@ test('an agent that names itself by its token', async (t) => {
     await assert.rejects(callModern(server, 'task_next', { token: 'made up' }), /"reason":"join_token_invalid"/);
   });
 
+  await t.test('has joined before: its join token is not used up by another call', async () => {
+    const { agentId, joinToken } = await plain.call('agent_spawn', { swarmId, agentType: 'somebody' });
+    await assert.rejects(
+      callModern(server, 'task_next', { token: joinToken, waitSeconds: 0 }),
+      /the resumeToken that it/,
+    );
+    const { resumeToken: token } = await callModern(server, 'swarm_join', { token: joinToken });
+    assert.equal((await callModern(server, 'task_next', { token, waitSeconds: 0 })).assignment, null);
+    assert.equal((await plain.call('agent_status', { agentId })).status, 'active');
+  });
+
   await t.test('goes on after a restart of the coordinator', async (t) => {
     const { agentId, resumeToken: token } = await callModern(server, 'swarm_join', { swarmId });
     const { taskId } = await plain.call('task_orchestrate', { swarmId, task: 'in two halves' });
