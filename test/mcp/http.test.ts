@@ -183,6 +183,38 @@ test('a connection that sends too much has to wait, and nobody else has', async 
   assert.equal((await send(server, { body: initialize })).status, 200);
 });
 
+test('requests of one connection are answered one after the other, and those that are left are not begun', async (t) => {
+  const server = await startServer(t);
+  const plain = await connectRaw(t, server.port);
+  const { swarmId } = await plain.call('swarm_init');
+  const { resumeToken: token } = await callModern(server, 'swarm_join', { swarmId });
+  const written = (id: number, name: string, args: object): string => {
+    const { headers, body } = modern(id, 'tools/call', { name, arguments: args } as { name: string });
+    const text = JSON.stringify(body);
+    const all = { host: 'localhost', 'content-length': text.length, ...json, ...headers };
+    const lines = Object.entries(all).map(([header, value]) => `${header}: ${value}\r\n`);
+    return `POST /mcp HTTP/1.1\r\n${lines.join('')}\r\n${text}`;
+  };
+  const store = (id: number): string => written(id, 'memory_store', { swarmId, key: 'k', value: id });
+  const socket = createConnection({ port: server.httpPort, host: '127.0.0.1' });
+  t.after(() => socket.destroy());
+  socket.write(store(1) + written(2, 'task_next', { token, waitSeconds: 600 }) + store(3));
+  let text = '';
+  socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  // The comments of the stream that waits: what came before it is answered.
+  while (!/"version":1\b[\s\S]*text\/event-stream/.test(text)) await once(socket, 'data');
+  await callModern(server, 'server_info');
+  assert.equal((await plain.call('memory_retrieve', { swarmId, key: 'k' })).value, 1);
+  socket.destroy();
+  await once(socket, 'close');
+  // Nobody waits any more, so what is submitted is for who asks next.
+  const other = await connectRaw(t, server.port);
+  await other.call('swarm_join', { swarmId });
+  const { taskId } = await plain.call('task_orchestrate', { swarmId, task: 'x' });
+  assert.equal((await other.call('task_next', { waitSeconds: 600 })).assignment.taskId, taskId);
+  assert.equal((await plain.call('memory_retrieve', { swarmId, key: 'k' })).value, 1);
+});
+
 test('sessions', async (t) => {
   const server = await startServer(t);
 
