@@ -216,6 +216,8 @@ function toJson(message: BatchEntry): object {
 
 async function send(response: ServerResponse, web: Response): Promise<void> {
   const { status, headers, body } = web;
+  // Whether it stays open is between Node and the client, which may have asked for its end.
+  headers.delete('connection');
   response.writeHead(status, Object.fromEntries(headers));
   if (body === null || headers.get('content-type') !== 'text/event-stream') return void response.end(await web.text());
   // Nothing may be said on a stream for a long time, and its client waits for its beginning.

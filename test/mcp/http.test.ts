@@ -183,6 +183,14 @@ test('a connection that sends too much has to wait, and nobody else has', async 
   assert.equal((await send(server, { body: initialize })).status, 200);
 });
 
+test('a client that asks for the end of its connection gets it, after a stream too', async (t) => {
+  const server = await startServer(t);
+  const asked = modern(1, 'tools/call', { name: 'task_wait', arguments: { taskId: 'x' } } as { name: string });
+  const { headers } = await send(server, { ...asked, headers: { ...asked.headers, connection: 'close' } });
+  assert.equal(headers.get('content-type'), 'text/event-stream');
+  assert.equal(headers.get('connection'), 'close');
+});
+
 test('requests of one connection are answered one after the other, and those that are left are not begun', async (t) => {
   const server = await startServer(t);
   const plain = await connectRaw(t, server.port);
