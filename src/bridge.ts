@@ -183,7 +183,7 @@ class Bridge {
   /** With the same `tool_use_id` it is the same approval. */
   #isAskedAgain({ method, params }: Request): boolean {
     if (this.#options.claim === null || method !== 'tools/call') return false;
-    const { name, arguments: args } = params as {
+    const { name, arguments: args } = (params ?? {}) as {
       readonly name?: unknown;
       readonly arguments?: { tool_use_id?: unknown };
     };
@@ -286,7 +286,7 @@ function lost(request: Request, joinsItself: boolean): string {
     const message = `the connection to the coordinator was lost: whether ${method} took effect is not known`;
     return encodeError(id, { code: -32000, message, data });
   }
-  const { name } = params as { readonly name?: unknown };
+  const { name = method } = (params ?? {}) as { readonly name?: unknown };
   const lines = [
     `the connection to the coordinator was lost: whether ${name} took effect is not known`,
     `${joinsItself ? 'Who acts as an agent calls swarm_join with its resumeToken. ' : ''}Look whether it took effect before you try again.`,

@@ -49,6 +49,12 @@ export async function serve(
   const loaded = loadAgentTypes(config.configFile, { required: options.configFileNamed });
   if (!loaded.ok) throw new ConfigError(loaded.problems.join('\n'));
   const { agentTypes } = loaded;
+  const ours = [...agentTypes.values()].find(({ runtime }) => runtime !== 'external');
+  if (config.dialect === 'mcp' && ours !== undefined) {
+    throw new ConfigError(
+      `${settings.dialect.env} is mcp, and the worker of agent type ${ours.name} speaks plain: leave it at auto, or have external agent types only`,
+    );
+  }
   const clientWaits = config.clientWaits === null ? new Map<string, number>() : readWaits(config.clientWaits);
   if (typeof clientWaits === 'string') throw new ConfigError(`${settings.clientWaits.env}: ${clientWaits}`);
 

@@ -46,6 +46,8 @@ function objectIn(json: string): Record<string, unknown> | null {
 }
 
 async function answer(id: string, how: Answer, flags: ServerFlags): Promise<void> {
+  // A variable of a script that is empty; every id begins with it.
+  if (id === '') return fail('the id is empty: skein status shows what waits for an answer');
   await withClient(flags, async (client) => {
     const meant = whole.test(id) ? [id] : await waitingLike(client, id);
     if (meant.length > 1) return fail(`${id} may be ${meant.join(' or ')}: write more of it`);

@@ -47,9 +47,9 @@ export function printable(text: string): string {
   return harmless(text).replace(/\s+/g, ' ').trim();
 }
 
-/** Without anything that a terminal would obey. */
+/** Without anything that a terminal would obey, or by which it would show the rest in another order. */
 export function harmless(line: string): string {
-  return line.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ');
+  return line.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g, ' ');
 }
 
 /** Of several assignments, how far they are. */

@@ -159,6 +159,13 @@ export const swarmJoin: Rule<'swarm_join'> = (state, command, world) => {
       'token is neither the join token of an agent that is spawning nor the resume token of one that has joined; a token that has been used is replaced by the resumeToken of that join. Join without a token to become a new agent',
     );
   }
+  if (command.resumes === true && agent.life.status === 'spawning') {
+    return refuse(
+      'not_joined',
+      `token is the join token of agent ${agent.id}, which nobody has joined as: call swarm_join with it, and then give the resumeToken that it answers`,
+      { agentId: agent.id },
+    );
+  }
   // It may be able to do less than when it was offered them.
   const withdrawn = withdrawOffers(state, agent, 'agent_joined_again', world);
   return {

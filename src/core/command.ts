@@ -146,6 +146,8 @@ export type CommandBody =
       readonly maxConcurrent: number | null;
       readonly leaseMs: number | null;
       readonly parent?: string;
+      /** Only as an agent that has joined before: nobody would be told a resume token that is new. */
+      readonly resumes?: true;
     }
   /** A connection wants to be the claim's companion. */
   | { readonly type: 'swarm_accompany'; readonly assignmentId: string; readonly leaseToken: string }

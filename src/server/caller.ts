@@ -15,6 +15,7 @@ export class ToolCaller implements Caller {
   readonly endpoint: string;
   readonly acting = new Map<string, Acting>();
   newestSwarm: string | null = null;
+  resumes = false;
   settling: Promise<unknown> | null = null;
   /** Called when a request begins to wait. */
   onWait: (() => void) | null = null;

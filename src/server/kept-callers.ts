@@ -70,6 +70,7 @@ export class KeptCallers {
 
   #bringBack(token: string): Kept {
     const caller = this.#options.newCaller();
+    caller.resumes = true;
     const call = this.#options.toolsFor(caller);
     const kept: Kept = { caller, call, joining: call('swarm_join', { token }, nobodyWaits), requests: 0, idle: null };
     this.#kept.set(token, kept);

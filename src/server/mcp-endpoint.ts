@@ -51,6 +51,8 @@ export class McpEndpoint {
   readonly #mcp: McpHttp;
   readonly #agents: KeptCallers;
   readonly #rates = new WeakMap<Socket, RateLimit>();
+  /** Until the newest response of a connection is over. */
+  readonly #answering = new WeakMap<Socket, Promise<unknown>>();
 
   constructor(options: McpEndpointOptions) {
     const { dispatcher, serve, limits, log } = options;
@@ -82,6 +84,13 @@ export class McpEndpoint {
   }
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // One after the other, as their responses have to be sent: made at once they would be held until a client has read those
+    // before them, and nobody would say when it is gone.
+    const { socket } = request;
+    const before = this.#answering.get(socket);
+    this.#answering.set(socket, new Promise((resolve) => void response.once('close', resolve)));
+    await before;
+    if (socket.destroyed) return;
     const exchange = new Exchange(() => roomIn(response));
     response.once('close', () => exchange.ended(response.writableFinished));
     const { headers, method = '' } = request;
@@ -207,6 +216,8 @@ function toJson(message: BatchEntry): object {
 
 async function send(response: ServerResponse, web: Response): Promise<void> {
   const { status, body } = web;
+  // Whether it stays open is between Node and the client, which may have asked for its end.
+  web.headers.delete('connection');
   const headers = Object.fromEntries(web.headers);
   if (body === null || headers['content-type'] !== 'text/event-stream') {
     const text = await web.text();

@@ -23,6 +23,12 @@ import type { Subscription } from './subscription.ts';
 /** Characters that are collected before they are written, at most. */
 const writeMax = 64 * 1024;
 
+/**
+ * A browser lets any web page post text to this port. The first line that comes then is this one, and of the body, which
+ * is the page's, nothing may be read.
+ */
+const httpRequest = /^[A-Z]+ \S+ HTTP\/\d/;
+
 /** Calls that a connection may begin before the others have their turn. */
 const turnCalls = 64;
 
@@ -182,9 +188,14 @@ export class Session {
     // The next line has its own time.
     this.#stopLineTimer();
     switch (line.kind) {
-      case 'text':
-        this.#receive(parse(line.text, this.#limits), line.text.length);
+      case 'text': {
+        const message = parse(line.text, this.#limits);
+        if (message.kind === 'invalid' && httpRequest.test(line.text)) {
+          return this.#refuseAndLeave('parse_error', 'this port speaks no HTTP: that is spoken on MCP_HTTP_PORT');
+        }
+        this.#receive(message, line.text.length);
         break;
+      }
       case 'invalid_utf8':
         this.#spendTurn(1);
         this.#refuse('parse_error', 'the line is not valid UTF-8');

@@ -48,6 +48,8 @@ export interface Caller {
   readonly acting: ReadonlyMap<string, Acting>;
   /** The swarm that it created or joined last. */
   newestSwarm: string | null;
+  /** Its client does not see what its joins answer, and knows the resume token already. */
+  readonly resumes: boolean;
   /** Resolves when its `swarm_init` and `swarm_join` that are under way are done; see `identifying`. */
   settling: Promise<unknown> | null;
   /** It acts as the agent from now on. */

@@ -44,6 +44,7 @@ async function join(call: Call<SwarmJoinArguments>): Promise<Answer> {
         maxConcurrent: args.maxConcurrent ?? null,
         leaseMs: args.leaseSeconds === undefined ? null : args.leaseSeconds * 1000,
         ...(args.parent !== undefined && { parent: args.parent }),
+        ...(caller.resumes && { resumes: true }),
       },
       args,
     ),

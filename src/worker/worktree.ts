@@ -11,7 +11,7 @@
  *   worker that starts as if its attempt had failed.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -223,7 +223,12 @@ interface Secured {
 }
 
 /** Commits what is not committed, if the worktree is still on its branch: others are the program's, or the user's. */
-async function secure({ path, branch: own }: Tree, message: string): Promise<Secured> {
+async function secure({ place, path, branch: own }: Tree, message: string): Promise<Secured> {
+  // Without its `.git`, or behind a link, git would speak of another work tree: that of the repository, in which it lies.
+  const here = join(await realpath(place.folder), basename(path));
+  if ((await git(path, ['rev-parse', '--show-toplevel'])) !== here) {
+    throw new GitError('it is no worktree of git any more', null);
+  }
   const ref = await git(path, ['symbolic-ref', '--quiet', 'HEAD']).catch((error: unknown) => {
     if (error instanceof GitError && error.exitCode === 1) return null;
     throw error;

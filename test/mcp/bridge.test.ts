@@ -2,12 +2,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
+import { PassThrough } from 'node:stream';
 import { test, type TestContext } from 'node:test';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport as StdioClientTransportV1 } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { bridge } from '../../src/bridge.ts';
 import { profiles, tools } from '../../src/spec.ts';
 import { cli, connectRaw, startServer, temporaryFolder } from '../server-process.ts';
 import { call } from './clients.ts';
@@ -184,6 +187,35 @@ test('an array that is lost on its way is answered by an array', async (t) => {
       [4, true],
     ],
   );
+});
+
+test('a call without params is answered like any other when the connection is lost', async (t) => {
+  const coordinator = createServer((socket) => {
+    socket.setEncoding('utf8').on('data', (text: string) => text.includes('"id":7') && socket.destroy());
+  });
+  t.after(() => coordinator.close());
+  await once(coordinator.listen(0, '127.0.0.1'), 'listening');
+  const { port } = coordinator.address() as AddressInfo;
+  for (const claim of [null, { assignmentId: 'task_1/work/1', leaseToken: 'made up' }]) {
+    const [input, output] = [new PassThrough(), new PassThrough()];
+    const options = {
+      input,
+      output,
+      host: '127.0.0.1',
+      port,
+      profile: null,
+      claim,
+      lineBytesMax: 1_000,
+      say: () => {},
+    };
+    const ended = bridge(options);
+    input.write('{"jsonrpc":"2.0","id":7,"method":"tools/call"}\n');
+    const [reply] = (await once(output, 'data')) as [Buffer];
+    const { id, result } = JSON.parse(String(reply));
+    assert.deepEqual([id, result.isError], [7, true]);
+    output.destroy(new Error('nobody reads any more'));
+    await ended;
+  }
 });
 
 test('a profile that the coordinator does not take is no secret', async (t) => {

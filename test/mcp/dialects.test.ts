@@ -1,11 +1,15 @@
 /** Which message is of which dialect, where several meet: on one connection, on one swarm, in one array. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { eraOf, type Era } from '../../src/dialects/mcp/era.ts';
 import { profiles, tools } from '../../src/spec.ts';
-import { connectRaw, startServer } from '../server-process.ts';
+import { cli, connectRaw, startServer, temporaryFolder } from '../server-process.ts';
 import { call, modernMeta, newestOfEach, v2Modern } from './clients.ts';
 
 const request = (method: string, params?: object) => ({
@@ -225,4 +229,22 @@ test('a port can be kept to one dialect', async (t) => {
   const mcp = await connectRaw(t, mcpOnly.port);
   assert.deepEqual((await mcp.request('ping')).result, {});
   assert.equal((await mcp.request('tools/call', { name: 'swarm_status' })).result.isError, true);
+});
+
+test('a port that speaks MCP only is none for workers of ours, which the server says before it starts one', async (t) => {
+  const folder = await temporaryFolder(t);
+  const config = join(folder, 'skein.yaml');
+  writeFileSync(config, 'agentTypes: { coder: { argv: [cat] } }\n');
+  const flags = ['--port', '0', '--http-port', '0', '--data-dir', join(folder, 'data'), '--config', config];
+  const child = spawn(cli[0]!, [...cli.slice(1), 'serve', ...flags, '--dialect', 'mcp'], { stdio: 'pipe' });
+  t.after(() => child.kill('SIGKILL'));
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    said += chunk;
+    // It should not have got as far.
+    if (said.includes('listening')) child.kill('SIGKILL');
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  assert.ok(code !== 0, said);
+  assert.match(said, /MCP_DIALECT is mcp, and the worker of agent type coder speaks plain/);
 });

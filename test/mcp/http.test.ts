@@ -183,6 +183,46 @@ test('a connection that sends too much has to wait, and nobody else has', async 
   assert.equal((await send(server, { body: initialize })).status, 200);
 });
 
+test('a client that asks for the end of its connection gets it, after a stream too', async (t) => {
+  const server = await startServer(t);
+  const asked = modern(1, 'tools/call', { name: 'task_wait', arguments: { taskId: 'x' } } as { name: string });
+  const { headers } = await send(server, { ...asked, headers: { ...asked.headers, connection: 'close' } });
+  assert.equal(headers.get('content-type'), 'text/event-stream');
+  assert.equal(headers.get('connection'), 'close');
+});
+
+test('requests of one connection are answered one after the other, and those that are left are not begun', async (t) => {
+  const server = await startServer(t);
+  const plain = await connectRaw(t, server.port);
+  const { swarmId } = await plain.call('swarm_init');
+  const { resumeToken: token } = await callModern(server, 'swarm_join', { swarmId });
+  const written = (id: number, name: string, args: object): string => {
+    const { headers, body } = modern(id, 'tools/call', { name, arguments: args } as { name: string });
+    const text = JSON.stringify(body);
+    const all = { host: 'localhost', 'content-length': text.length, ...json, ...headers };
+    const lines = Object.entries(all).map(([header, value]) => `${header}: ${value}\r\n`);
+    return `POST /mcp HTTP/1.1\r\n${lines.join('')}\r\n${text}`;
+  };
+  const store = (id: number): string => written(id, 'memory_store', { swarmId, key: 'k', value: id });
+  const socket = createConnection({ port: server.httpPort, host: '127.0.0.1' });
+  t.after(() => socket.destroy());
+  socket.write(store(1) + written(2, 'task_next', { token, waitSeconds: 600 }) + store(3));
+  let text = '';
+  socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  // The comments of the stream that waits: what came before it is answered.
+  while (!/"version":1\b[\s\S]*text\/event-stream/.test(text)) await once(socket, 'data');
+  await callModern(server, 'server_info');
+  assert.equal((await plain.call('memory_retrieve', { swarmId, key: 'k' })).value, 1);
+  socket.destroy();
+  await once(socket, 'close');
+  // Nobody waits any more, so what is submitted is for who asks next.
+  const other = await connectRaw(t, server.port);
+  await other.call('swarm_join', { swarmId });
+  const { taskId } = await plain.call('task_orchestrate', { swarmId, task: 'x' });
+  assert.equal((await other.call('task_next', { waitSeconds: 600 })).assignment.taskId, taskId);
+  assert.equal((await plain.call('memory_retrieve', { swarmId, key: 'k' })).value, 1);
+});
+
 test('sessions', async (t) => {
   const server = await startServer(t);
 
@@ -406,6 +446,17 @@ test('an agent that names itself by its token', async (t) => {
     await callModern(server, 'swarm_join', { swarmId });
     await assert.rejects(callModern(server, 'task_next', { waitSeconds: 0 }), /give its resumeToken as token/);
     await assert.rejects(callModern(server, 'task_next', { token: 'made up' }), /"reason":"join_token_invalid"/);
+  });
+
+  await t.test('has joined before: its join token is not used up by another call', async () => {
+    const { agentId, joinToken } = await plain.call('agent_spawn', { swarmId, agentType: 'somebody' });
+    await assert.rejects(
+      callModern(server, 'task_next', { token: joinToken, waitSeconds: 0 }),
+      /the resumeToken that it/,
+    );
+    const { resumeToken: token } = await callModern(server, 'swarm_join', { token: joinToken });
+    assert.equal((await callModern(server, 'task_next', { token, waitSeconds: 0 })).assignment, null);
+    assert.equal((await plain.call('agent_status', { agentId })).status, 'active');
   });
 
   await t.test('goes on after a restart of the coordinator', async (t) => {

@@ -62,6 +62,8 @@ test('a person denies with a word of advice, or allows something else', async (t
   const denied = agent.call('approve', publish);
   await waiting(person, swarmId);
   // Of all that waits it is the only one.
+  const empty = await runCli(t, server, 'approve', '');
+  assert.ok(empty.exitCode !== 0 && empty.stderr.includes('the id is empty'), empty.stderr);
   assert.equal((await runCli(t, server, 'deny', 'approval_', '--message', 'after the tests')).exitCode, 0);
   const { behavior, message } = await denied;
   assert.deepEqual([behavior, message], ['deny', 'after the tests']);

@@ -51,6 +51,21 @@ test('framing', async (t) => {
     await assertPong(connection, '2');
   });
 
+  await t.test('of what a web page posts to this port, nothing is carried out', async (t) => {
+    for (const head of [
+      'POST / HTTP/1.1\r\nHost: 127.0.0.1:9500\r\nContent-Type: text/plain\r\n\r\n',
+      'GET /[[ HTTP/1.0\n',
+    ]) {
+      const connection = await connectRaw(t, server.port);
+      connection.socket.write(`${head}${ping('1')}\n`);
+      const { error } = await connection.message();
+      assert.deepEqual([error.code, error.data.reason], [-32700, 'parse_error']);
+      assert.match(error.message, /MCP_HTTP_PORT/);
+      connection.socket.write(`${ping('2')}\n`);
+      assert.equal(await connection.line(), undefined);
+    }
+  });
+
   await t.test('nothing is said before it is asked', async (t) => {
     const connection = await connectRaw(t, server.port);
     connection.send(ping('1'));

@@ -144,6 +144,21 @@ describe('a run in a worktree', () => {
     assert.ok((await run(typeIn(repo.folder, 'cat a.txt'), jobOf(1, 2))).ok);
   });
 
+  test('one of which the program has left no worktree is not said to be secured', async (t) => {
+    const repo = await repository(t);
+    untouched(repo);
+    const scripts = ['rm .git; echo x > new.txt', 'cd ..; mv "$SKEIN_WORKTREE" moved; ln -s ../.. "$SKEIN_WORKTREE"'];
+    for (const [index, script] of scripts.entries()) {
+      const outcome = await run(typeIn(repo.folder, script), jobOf(index));
+      assert.ok(!outcome.ok && outcome.reason === 'worktree_failed', JSON.stringify(outcome));
+      assert.ok(
+        outcome.message.includes(join(repo.folder, `.skein/worktrees/task_1-work-${index}-1`)),
+        outcome.message,
+      );
+    }
+    assert.equal(readFileSync(join(repo.folder, '.skein/worktrees/task_1-work-0-1/new.txt'), 'utf8'), 'x\n');
+  });
+
   test('keep: never and keep: always', async (t) => {
     const repo = await repository(t);
     untouched(repo);
