@@ -2,8 +2,9 @@
 import type { Command } from 'commander';
 import type { Client } from '../client/client.ts';
 import type { ApprovalDecideArguments, SwarmStatusResult } from '../spec.types.ts';
+import { isObject } from '../wire/jsonrpc.ts';
 import { fail, withClient, withServer, type ServerFlags } from './flags.ts';
-import { printable } from './phases.ts';
+import { printable } from './text.ts';
 
 type Approval = SwarmStatusResult['approvals'][number];
 type Answer = Omit<ApprovalDecideArguments, 'approvalId'>;
@@ -34,12 +35,10 @@ export function addApprove(program: Command): void {
     });
 }
 
-function objectIn(json: string): Record<string, unknown> | null {
+function objectIn(json: string): ApprovalDecideArguments['updatedInput'] | null {
   try {
     const value: unknown = JSON.parse(json);
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : null;
+    return isObject(value) ? value : null;
   } catch {
     return null;
   }
