@@ -12,7 +12,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eraOf } from './dialects/mcp/era.ts';
+import { eraOf, type Era } from './dialects/mcp/era.ts';
 import {
   encodeError,
   encodeRequest,
@@ -62,6 +62,7 @@ const own = {
 };
 const ownIds: ReadonlySet<string> = new Set(Object.values(own));
 const nothingSpoken = new Set<never>();
+const legacySpoken: ReadonlySet<Era> = new Set(['legacy']);
 
 /** Resolves when it has ended. */
 export async function bridge(options: BridgeOptions): Promise<void> {
@@ -159,7 +160,8 @@ class Bridge {
       // The next connection begins with it.
       if (request === this.#handshake || this.#isAskedAgain(request)) continue;
       this.#underWay.delete(key);
-      const reply = lost(request, this.#options.claim === null);
+      const era = eraOf(request, this.#handshake === null ? nothingSpoken : legacySpoken);
+      const reply = lost(request, era, this.#options.claim === null);
       if (line.kind !== 'batch') this.#write(reply);
       else if (arrays.get(line)?.push(reply) === undefined) arrays.set(line, [reply]);
     }
@@ -278,11 +280,10 @@ function keyOf(rawId: string): string {
   return JSON.stringify(JSON.parse(rawId));
 }
 
-/** What a request is answered whose connection was lost: for a tool a result, since that is what models see. */
-function lost(request: Request, joinsItself: boolean): string {
-  const { id, method, params } = request;
+/** What a request is answered whose connection was lost: for a tool of MCP a result, since that is what models see. */
+function lost({ id, method, params }: Request, era: Era | null, joinsItself: boolean): string {
   const data = { reason: 'connection_lost', definite: false };
-  if (method !== 'tools/call' || eraOf(request, new Set(['legacy'])) === null) {
+  if (method !== 'tools/call' || era === null) {
     const message = `the connection to the coordinator was lost: whether ${method} took effect is not known`;
     return encodeError(id, { code: -32000, message, data });
   }
@@ -293,6 +294,5 @@ function lost(request: Request, joinsItself: boolean): string {
     JSON.stringify(data),
   ];
   const result = { isError: true, content: [{ type: 'text', text: lines.join('\n') }] };
-  const isModern = eraOf(request, nothingSpoken) === 'modern';
-  return encodeResult(id, JSON.stringify(isModern ? { resultType: 'complete', ...result } : result));
+  return encodeResult(id, JSON.stringify(era === 'modern' ? { resultType: 'complete', ...result } : result));
 }

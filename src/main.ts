@@ -10,21 +10,21 @@ import { systemMint } from './coordinator/mint.ts';
 import type { Event } from './core/event.ts';
 import { defaultLimits, type Limits } from './core/limits.ts';
 import { readWaits, waitSecondsMaxBy } from './dialects/mcp/patience.ts';
+import { mcpServer } from './dialects/mcp/server.ts';
 import { plain } from './dialects/plain.ts';
 import { CommandHost } from './hosts/command.ts';
-import { openDataDir } from './store/data-dir.ts';
 import { lmdbJournal } from './journal/lmdb.ts';
 import type { Bank, BankLimits } from './memory/bank.ts';
 import { lmdbBank } from './memory/lmdb.ts';
 import { redisBank } from './memory/redis.ts';
 import type { Log } from './observe/log.ts';
 import { Dispatcher } from './server/dispatch.ts';
-import { mcpServer } from './dialects/mcp/server.ts';
 import { allowedHosts } from './server/hosts.ts';
 import { listenHttp, type Health, type HttpServer } from './server/http.ts';
-import { McpEndpoint } from './server/mcp-endpoint.ts';
 import { defaultConnectionLimits } from './server/limits.ts';
+import { McpEndpoint } from './server/mcp-endpoint.ts';
 import { listenTcp, type TcpServer } from './server/tcp.ts';
+import { openDataDir } from './store/data-dir.ts';
 import type { LostWorker, Services } from './tools/index.ts';
 
 export interface Running {

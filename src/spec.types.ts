@@ -558,6 +558,9 @@ export interface AgentStopArguments {
    * The agent's swarm; found by the agent when absent.
    */
   swarmId?: string;
+  /**
+   * Why, in words: agent_status and the events show it.
+   */
   reason?: string;
   /**
    * Let it finish: it takes no new work, keeps its messages, and is stopped as soon as it holds nothing any more, which may be at once. Every reply to its worker says so (pending.drain). Without drain, also for an agent that is draining, it is stopped now.
@@ -583,6 +586,9 @@ export interface ApprovalDecideArguments {
    * Its swarm; found by the approval when absent.
    */
   swarmId?: string;
+  /**
+   * allow: the agent goes on, with updatedInput where that is given. deny: it does not, and is told message.
+   */
   behavior: 'allow' | 'deny';
   /**
    * Of deny: what the agent is told.
@@ -780,6 +786,9 @@ export interface MemoryListArguments {
    * Values of different namespaces do not meet; the default one when absent.
    */
   namespace?: string;
+  /**
+   * Only keys that begin so.
+   */
   prefix?: string;
   /**
    * 100 when absent.
@@ -1173,6 +1182,9 @@ export interface SwarmLeaveArguments {
    */
   agentId?: string;
   token?: AgentToken;
+  /**
+   * Why, in words: agent_status and the events show it.
+   */
   reason?: string;
   requestId?: RequestId;
 }
@@ -1368,6 +1380,9 @@ export interface TaskCancelArguments {
    * Swarm, as swarm_init returned it.
    */
   swarmId?: string;
+  /**
+   * Why, in words: task_status shows it.
+   */
   reason?: string;
   requestId?: RequestId;
 }
@@ -1613,6 +1628,9 @@ export interface TaskFailArguments {
    * For people.
    */
   message?: string;
+  /**
+   * What else helps whoever looks for the cause, such as the end of an output.
+   */
   details?: {};
   /**
    * true when absent.
@@ -1999,6 +2017,9 @@ export interface TaskReleaseArguments {
   token?: AgentToken;
   assignmentId: AssignmentId;
   leaseToken: LeaseToken;
+  /**
+   * Why, in words: the events show it.
+   */
   reason?: string;
   requestId?: RequestId;
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { processesMarked } from './processes.ts';
 
 export const cli = [
   process.execPath,
@@ -37,7 +38,16 @@ export async function temporaryFolder(t: TestContext): Promise<string> {
   return folder;
 }
 
-/** Starts `skein serve` on free ports and waits until it listens; the test ends it. */
+/** As a host ends a worker, which then ends what it runs. */
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch {
+    // It has just ended by itself.
+  }
+}
+
+/** Starts `skein serve` on free ports and waits until it listens; the test ends it, and the workers that it has started. */
 export async function startServer(
   t: TestContext,
   options: {
@@ -65,6 +75,8 @@ export async function startServer(
   t.after(async () => {
     child.kill('SIGKILL');
     await ended;
+    // Workers would outlive it for their grace, with what they run. What they have of its environment tells whose they are.
+    for (const pid of processesMarked(`MCP_DATA_DIR=${dataDir}`)) end(pid);
   });
 
   const log: ServerProcess['log'][number][] = [];

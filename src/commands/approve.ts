@@ -2,8 +2,9 @@
 import type { Command } from 'commander';
 import type { Client } from '../client/client.ts';
 import type { ApprovalDecideArguments, SwarmStatusResult } from '../spec.types.ts';
+import { isObject } from '../wire/jsonrpc.ts';
 import { fail, withClient, withServer, type ServerFlags } from './flags.ts';
-import { printable } from './phases.ts';
+import { printable } from './text.ts';
 
 type Approval = SwarmStatusResult['approvals'][number];
 type Answer = Omit<ApprovalDecideArguments, 'approvalId'>;
@@ -34,12 +35,10 @@ export function addApprove(program: Command): void {
     });
 }
 
-function objectIn(json: string): Record<string, unknown> | null {
+function objectIn(json: string): ApprovalDecideArguments['updatedInput'] | null {
   try {
     const value: unknown = JSON.parse(json);
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : null;
+    return isObject(value) ? value : null;
   } catch {
     return null;
   }
@@ -77,7 +76,7 @@ export function listApprovals(approvals: readonly Approval[], indent: string): s
 function asks({ agentId, tool, input, taskId }: Omit<Approval, 'since'>): string {
   const text = printable(JSON.stringify(input));
   const rest = text.length - inputCharsMax;
-  const shown = rest <= 0 ? text : `${text.slice(0, inputCharsMax)}… and ${rest} characters more (--json shows them)`;
+  const shown = rest <= 0 ? text : `${text.slice(0, inputCharsMax)}… and ${rest} characters more (skein status --json shows them)`;
   const where = taskId === null ? '' : ` in ${taskId}`;
   return `${agentId} asks to use ${printable(tool)}${where}: ${shown}`;
 }

@@ -10,8 +10,8 @@ import { checkPorts } from './doctor/ports.ts';
 import { checkMemory, checkStore } from './doctor/store.ts';
 import { tryTypes } from './doctor/trial.ts';
 import { checkTypes } from './doctor/types.ts';
-import { harmless } from './phases.ts';
 import { flagsOf, withSettings } from './serve.ts';
+import { harmless } from './text.ts';
 
 interface Options {
   readonly json?: true;

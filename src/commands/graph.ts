@@ -5,8 +5,9 @@
 import type { PhaseState } from '../spec.types.ts';
 import { groupAlike, type Group } from './alike.ts';
 import { shorten } from './names.ts';
-import { describe, describeAssignment, kindOf, printable, stateOf, states, type State } from './phases.ts';
+import { describe, describeAssignment, kindOf, stateOf, states, type State } from './phases.ts';
 import { layRails } from './rails.ts';
+import { cut, printable } from './text.ts';
 
 export interface Look {
   /** Of a line, in characters; longer ones are cut. */
@@ -120,8 +121,4 @@ export function countStates(phases: readonly PhaseState[], look: Look): string {
 
 function paint(text: string, sgr: string, colours: boolean): string {
   return colours ? `\x1b[${sgr}m${text}\x1b[0m` : text;
-}
-
-export function cut(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
 }

@@ -55,9 +55,9 @@ async function hasCommits(folder: string): Promise<boolean> {
 }
 
 /** `worktrees`: whether each attempt can have a git worktree of its own. */
-export function fileFor(found: readonly CommandLine[], worktrees: boolean): string {
+function fileFor(found: readonly CommandLine[], worktrees: boolean): string {
   const head = `# What "skein serve" can start here. Only this file says so: whoever reaches the port may name a type, and no command.
-# All fields of a type are in skein's README, under "Agents".
+# All fields of a type are in skein's docs/agents.md.
 agentTypes:
 `;
   if (found.length > 0) return `${head}${found.map((of) => typeNamed(of, worktrees)).join('\n')}`;

@@ -2,6 +2,7 @@
 import type { AttemptError, PhaseState } from '../spec.types.ts';
 import type { Link } from './alike.ts';
 import { shorten } from './names.ts';
+import { printable } from './text.ts';
 
 /** `queued`: it could run, and nobody works on it yet. */
 export type State = PhaseState['status'] | 'queued';
@@ -40,16 +41,6 @@ export function describe(
     .filter((text) => text !== '')
     .map(printable)
     .join('; ');
-}
-
-/** On one line, and harmless: what agents report may hold anything. */
-export function printable(text: string): string {
-  return harmless(text).replace(/\s+/g, ' ').trim();
-}
-
-/** Without anything that a terminal would obey, or by which it would show the rest in another order. */
-export function harmless(line: string): string {
-  return line.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g, ' ');
 }
 
 /** Of several assignments, how far they are. */

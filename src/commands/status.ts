@@ -5,7 +5,7 @@ import { SkeinError } from '../client/errors.ts';
 import type { SwarmStatusResult, TaskListResult, TaskStatusResult } from '../spec.types.ts';
 import { listApprovals } from './approve.ts';
 import { withClient, withServer, type ServerFlags } from './flags.ts';
-import { harmless } from './phases.ts';
+import { cut, harmless, printable } from './text.ts';
 import { show } from './watch.ts';
 
 interface Flags extends ServerFlags {
@@ -14,6 +14,9 @@ interface Flags extends ServerFlags {
   readonly watch?: true;
   readonly json?: true;
 }
+
+/** Of a description or a ballot. */
+const excerptChars = 80;
 
 type Task = Extract<TaskStatusResult, { phases: unknown }>;
 
@@ -137,6 +140,5 @@ function renderSwarm({ status, tasks, more }: Seen): string[] {
 }
 
 function oneLine(text: string): string {
-  const line = text.replace(/\s+/g, ' ');
-  return line.length <= 80 ? line : `${line.slice(0, 79)}…`;
+  return cut(printable(text), excerptChars);
 }

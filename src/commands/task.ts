@@ -4,8 +4,8 @@ import type { Client } from '../client/client.ts';
 import type { TaskStatusResult } from '../spec.types.ts';
 import { listApprovals } from './approve.ts';
 import { withClient, withServer, type ServerFlags } from './flags.ts';
-import { countStates, cut, drawGraph, listPhases, type Look } from './graph.ts';
-import { printable } from './phases.ts';
+import { countStates, drawGraph, listPhases, type Look } from './graph.ts';
+import { cut, printable } from './text.ts';
 import { show } from './watch.ts';
 
 interface Flags extends ServerFlags {

@@ -12,6 +12,7 @@ import {
 import { Abandoned } from '../coordinator/swarm-queue.ts';
 import { isRefusal } from '../core/refusal.ts';
 import type { Delivery, Dialect, TurnedDown } from '../dialects/dialect.ts';
+import { excerpt } from '../dialects/excerpt.ts';
 import { McpConnection } from '../dialects/mcp/connection.ts';
 import { eraOf, type Era } from '../dialects/mcp/era.ts';
 import type { WaitSecondsMax } from '../dialects/mcp/patience.ts';
@@ -27,9 +28,9 @@ import {
   type Notification,
   type Request,
 } from '../wire/jsonrpc.ts';
+import { readEvents } from './history.ts';
 import type { Session } from './session.ts';
 import { subscribe, unsubscribe } from './subscribing.ts';
-import { readEvents } from './history.ts';
 import { SwarmList } from './swarm-list.ts';
 import { watchSwarm } from './watching.ts';
 
@@ -455,9 +456,4 @@ function unknownTool(name: string): TurnedDown {
 /** Requests that came after a `swarm_init` or `swarm_join` of their connection rest on what it brings. */
 async function settled(caller: Caller): Promise<void> {
   while (caller.settling !== null) await caller.settling;
-}
-
-/** A client's own words, short enough to be repeated to it. */
-function excerpt(text: string): string {
-  return text.length <= 64 ? text : `${text.slice(0, 64)}...`;
 }

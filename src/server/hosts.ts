@@ -3,6 +3,7 @@
  * address, also under a name of their own that leads here (DNS rebinding).
  */
 import { isIP } from 'node:net';
+import { excerpt } from '../dialects/excerpt.ts';
 
 const loopback = ['localhost', '127.0.0.1', '[::1]'];
 
@@ -36,5 +37,5 @@ function hostnameOf(url: string): string {
 }
 
 function shown(value: string | undefined): string {
-  return value === undefined ? 'missing' : JSON.stringify(value.slice(0, 64));
+  return value === undefined ? 'missing' : JSON.stringify(excerpt(value));
 }

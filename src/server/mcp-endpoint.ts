@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { TurnedDown } from '../dialects/dialect.ts';
 import { Exchange } from '../dialects/mcp/exchange.ts';
 import { McpHttp, type Peer, type Serve } from '../dialects/mcp/http.ts';
 import type { WaitSecondsMax } from '../dialects/mcp/patience.ts';
@@ -20,7 +21,7 @@ import { drain } from './drain.ts';
 import { refuseForeign } from './hosts.ts';
 import { KeptCallers } from './kept-callers.ts';
 import type { ConnectionLimits } from './limits.ts';
-import { RateLimit } from './rate.ts';
+import { rateLimited, RateLimit } from './rate.ts';
 
 export interface McpEndpointOptions {
   readonly dispatcher: Dispatcher;
@@ -36,12 +37,9 @@ export interface McpEndpointOptions {
   readonly onLost: (lost: LostWorker) => void;
 }
 
-/** Why a request goes no further; `status` of HTTP, `reason` of protocol/errors.json. */
-interface Refused {
+/** Why a request goes no further, with the status of HTTP that says so. */
+interface Refused extends TurnedDown {
   readonly status: number;
-  readonly reason: string;
-  readonly message: string;
-  readonly data?: object;
 }
 
 const methods = ['GET', 'POST', 'DELETE'];
@@ -115,13 +113,13 @@ export class McpEndpoint {
 
   #refuse({ headers, method = '' }: IncomingMessage, url: URL): Refused | null {
     const foreign = refuseForeign(headers, this.#options.allowedHosts);
-    if (foreign !== null) return { status: 403, reason: 'invalid_request', message: foreign };
+    if (foreign !== null) return { status: 403, refused: 'invalid_request', message: foreign };
     if (!methods.includes(method)) {
-      return { status: 405, reason: 'invalid_request', message: `use ${methods.join(', ')}` };
+      return { status: 405, refused: 'invalid_request', message: `use ${methods.join(', ')}` };
     }
     if (this.#profileOf(url) !== undefined) return null;
     const known = Object.keys(profiles).join(', ');
-    return { status: 400, reason: 'invalid_request', message: `profile must be one of ${known}` };
+    return { status: 400, refused: 'invalid_request', message: `profile must be one of ${known}` };
   }
 
   /** null: it names none; undefined: there is none of this name. */
@@ -135,7 +133,7 @@ export class McpEndpoint {
     const { lineBytesMax } = this.#options.limits;
     const tooLarge: Refused = {
       status: 413,
-      reason: 'too_large',
+      refused: 'too_large',
       message: `a message is longer than ${lineBytesMax} bytes: send large values in parts, or raise MCP_MAX_MESSAGE_BYTES`,
     };
     if (Number(request.headers['content-length']) > lineBytesMax) return tooLarge;
@@ -150,7 +148,7 @@ export class McpEndpoint {
     try {
       text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
     } catch {
-      return { status: 400, reason: 'parse_error', message: 'the body is not valid UTF-8' };
+      return { status: 400, refused: 'parse_error', message: 'the body is not valid UTF-8' };
     }
     return this.#accept(parse(text, this.#options.limits), request.socket);
   }
@@ -158,13 +156,11 @@ export class McpEndpoint {
   #accept(message: Message, socket: Socket): object | Refused {
     const entries = message.kind === 'batch' ? message.entries : [message];
     for (const entry of entries) {
-      if (entry.kind === 'invalid') return { status: 400, reason: entry.reason, message: entry.message };
+      if (entry.kind === 'invalid') return { status: 400, refused: entry.reason, message: entry.message };
     }
     const retryAfterMs = this.#rateOf(socket).take(entries.length, this.#options.now());
     if (retryAfterMs > 0) {
-      const { rateLimit } = this.#options.limits;
-      const message = `this connection sends more than ${rateLimit} requests a second: wait, use more connections, or raise MCP_RATE_LIMIT`;
-      return { status: 429, reason: 'rate_limited', message, data: { retryAfterMs } };
+      return Object.assign({ status: 429 }, rateLimited(this.#options.limits.rateLimit, retryAfterMs));
     }
     return message.kind === 'batch' ? entries.map(toJson) : toJson(message);
   }
@@ -178,16 +174,16 @@ export class McpEndpoint {
     return rate;
   }
 
-  #turnDown(request: IncomingMessage, response: ServerResponse, refused: Refused): void {
-    const { status, reason, message, data } = refused;
+  #turnDown(request: IncomingMessage, response: ServerResponse, why: Refused): void {
+    const { status, refused, message } = why;
     const { dispatcher, limits, log } = this.#options;
-    log.debug({ reason, detail: message }, 'refused');
+    log.debug({ reason: refused, detail: message }, 'refused');
     response.writeHead(status, {
       'content-type': 'application/json',
       ...(status === 405 && { allow: methods.join(', ') }),
       ...(!request.complete && { connection: 'close' }),
     });
-    response.end(encodeError('null', dispatcher.dialect.error({ refused: reason, message, data: { ...data } })));
+    response.end(encodeError('null', dispatcher.dialect.error(why)));
     if (request.complete) return;
     request.resume();
     drain(request.socket, limits.lingerMs);
@@ -195,7 +191,7 @@ export class McpEndpoint {
 }
 
 function isRefused(body: object | Refused | undefined): body is Refused {
-  return body !== undefined && 'status' in body && 'reason' in body;
+  return body !== undefined && 'status' in body && 'refused' in body;
 }
 
 /** As MCP's library takes it, without what no message has. */

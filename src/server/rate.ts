@@ -1,4 +1,6 @@
 /** How many requests a connection may send: a token bucket that holds one second's worth. */
+import type { TurnedDown } from '../dialects/dialect.ts';
+
 export class RateLimit {
   readonly #perSecond: number;
   #tokens: number;
@@ -24,4 +26,12 @@ export class RateLimit {
     this.#tokens -= count;
     return 0;
   }
+}
+
+export function rateLimited(rateLimit: number, retryAfterMs: number): TurnedDown {
+  return {
+    refused: 'rate_limited',
+    message: `this connection sends more than ${rateLimit} requests a second: wait, use more connections, or raise MCP_RATE_LIMIT`,
+    data: { retryAfterMs },
+  };
 }

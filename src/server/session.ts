@@ -6,7 +6,7 @@
  */
 import type { Socket } from 'node:net';
 import { setMaxListeners } from 'node:events';
-import type { Delivery, TurnedDown } from '../dialects/dialect.ts';
+import type { Delivery } from '../dialects/dialect.ts';
 import type { McpConnection } from '../dialects/mcp/connection.ts';
 import type { Log } from '../observe/log.ts';
 import type { ProfileName } from '../spec.ts';
@@ -17,7 +17,7 @@ import { ToolCaller } from './caller.ts';
 import { batchWindow, type Dispatcher } from './dispatch.ts';
 import { drain } from './drain.ts';
 import type { ConnectionLimits } from './limits.ts';
-import { RateLimit } from './rate.ts';
+import { rateLimited, RateLimit } from './rate.ts';
 import type { Subscription } from './subscription.ts';
 
 /** Characters that are collected before they are written, at most. */
@@ -357,14 +357,6 @@ function callsIn(message: Message): number {
   if (message.kind !== 'request' && message.kind !== 'notification') return 1;
   const { method, params } = message;
   return method === 'batch' && Array.isArray(params) ? Math.max(1, params.length) : 1;
-}
-
-function rateLimited(rateLimit: number, retryAfterMs: number): TurnedDown {
-  return {
-    refused: 'rate_limited',
-    message: `this connection sends more than ${rateLimit} requests a second: wait, use more connections, or raise MCP_RATE_LIMIT`,
-    data: { retryAfterMs },
-  };
 }
 
 function endpointOf({ localAddress = '', localPort = 0, localFamily }: Socket): string {

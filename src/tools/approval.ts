@@ -2,7 +2,7 @@
 import type { JsonObject } from '../core/json.ts';
 import { isRefusal, refuse, type RefusalReason } from '../core/refusal.ts';
 import type { ApprovalDecideArguments, ApproveArguments } from '../spec.types.ts';
-import { actingAs, newestSwarm, submitActing, withRequestId } from './calling.ts';
+import { actingAs, deciderIn, newestSwarm, submitActing, whileWaiting, withRequestId } from './calling.ts';
 import type { Answer, Call, Handler } from './tool.ts';
 
 /** A program that asks for permission knows allow and deny, and nothing else. */
@@ -49,16 +49,8 @@ async function answerOf(call: Call<ApproveArguments>, first: Approval): Promise<
   const { args, caller, services, signal } = call;
   const waitSeconds =
     args.waitSeconds === undefined ? waitSecondsByDefault : Math.min(args.waitSeconds, call.waitSecondsMax);
-  const until = services.now() + waitSeconds * 1000;
   if (first.behavior !== 'waiting' || waitSeconds === 0) return first;
-  if (!caller.beginWait()) {
-    return refuse(
-      'wait_limit',
-      'this connection has as many waiting requests as it may: wait for one of them, or use another connection',
-    );
-  }
-  call.onWait?.(waitSeconds);
-  try {
+  return whileWaiting(call, waitSeconds, async (until) => {
     let approval = first;
     while (approval.behavior === 'waiting' && services.now() < until) {
       const acting = actingAs(caller, args.agentId, args.token);
@@ -73,9 +65,7 @@ async function answerOf(call: Call<ApproveArguments>, first: Approval): Promise<
       else return { approvalId: first.approvalId, behavior: 'deny', message: answer.message };
     }
     return approval;
-  } finally {
-    caller.endWait();
-  }
+  });
 }
 
 export const approvalDecide: Handler<ApprovalDecideArguments> = async ({ args, caller, services }) => {
@@ -90,8 +80,7 @@ export const approvalDecide: Handler<ApprovalDecideArguments> = async ({ args, c
   const swarmId =
     args.swarmId ?? services.coordinator.swarmOf('approvals', approvalId) ?? newestSwarm(caller, services);
   if (typeof swarmId !== 'string') return swarmId;
-  const [from] = [...caller.acting].find(([, as]) => as.swarmId === swarmId) ?? [];
-  const decider = from === undefined ? {} : { from };
+  const decider = deciderIn(swarmId, caller);
   const command = { type: 'approval_decide', approvalId, behavior, message, updatedInput, ...decider } as const;
   return services.coordinator.submit(swarmId, withRequestId(command, args));
 };

@@ -84,6 +84,12 @@ export async function settle<T>(caller: Caller, run: () => Promise<T>): Promise<
   }
 }
 
+/** Who decides: an agent of the swarm, or nobody that acts as one, which is a person. */
+export function deciderIn(swarmId: string, caller: Caller): { readonly from?: string } {
+  for (const [from, acting] of caller.acting) if (acting.swarmId === swarmId) return { from };
+  return {};
+}
+
 /** Submits a command of the acting agent. */
 export async function submitActing<
   A extends { readonly agentId?: string; readonly token?: string; readonly requestId?: string },
@@ -100,23 +106,31 @@ export async function submitWaiting(
   command: Command,
   asked: number,
 ): Promise<Answer> {
-  const { coordinator, now } = call.services;
+  const { coordinator } = call.services;
   const waitSeconds = waitSecondsOf(call, asked);
   if (waitSeconds === 0) return coordinator.submit(swarmId, command);
-  if (!call.caller.beginWait()) {
+  return whileWaiting(call, waitSeconds, (until) =>
+    coordinator.submit(swarmId, command, { until, signal: call.signal }),
+  );
+}
+
+/** Runs what waits, in one of the caller's places for that; `until`: milliseconds since the epoch. */
+export async function whileWaiting(
+  { caller, services, onWait }: Call<unknown>,
+  waitSeconds: number,
+  run: (until: number) => Promise<Answer>,
+): Promise<Answer> {
+  if (!caller.beginWait()) {
     return refuse(
       'wait_limit',
       'this connection has as many waiting requests as it may: wait for one of them, or use another connection',
     );
   }
-  call.onWait?.(waitSeconds);
+  onWait?.(waitSeconds);
   try {
-    return await coordinator.submit(swarmId, command, {
-      until: now() + waitSeconds * 1000,
-      signal: call.signal,
-    });
+    return await run(services.now() + waitSeconds * 1000);
   } finally {
-    call.caller.endWait();
+    caller.endWait();
   }
 }
 

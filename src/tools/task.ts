@@ -16,7 +16,7 @@ import type {
   TaskStatusArguments,
   TaskWaitArguments,
 } from '../spec.types.ts';
-import { submitWaiting, swarmOf, waited, withRequestId } from './calling.ts';
+import { deciderIn, submitWaiting, swarmOf, waited, withRequestId } from './calling.ts';
 import type { Caller, Handler, Services } from './tool.ts';
 
 type Execution = NonNullable<TaskOrchestrateArguments['execution']>;
@@ -170,11 +170,10 @@ export const taskDecide: Handler<TaskDecideArguments> = async (call) => {
       'task_decide: say either choice, the assignment whose result counts, or reject: true',
     );
   }
-  const [from] = [...call.caller.acting].find(([, as]) => as.swarmId === swarmId) ?? [];
-  const decider = from === undefined ? {} : { from };
   if (choice !== null && reason !== null) {
     return refuse('invalid_arguments', 'task_decide: reason has no effect on a choice: it says why all are rejected');
   }
+  const decider = deciderIn(swarmId, call.caller);
   const command = { type: 'task_decide', taskId, phase, choice, reason, ...decider } as const;
   return call.services.coordinator.submit(swarmId, withRequestId(command, call.args));
 };

@@ -221,7 +221,7 @@ function endsNumber(char: number): boolean {
   return char === comma || char === closeBrace || isSpace(char);
 }
 
-function isObject(value: unknown): value is { readonly [key: string]: unknown } {
+export function isObject(value: unknown): value is { readonly [key: string]: unknown } {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -62,7 +62,7 @@ export function tail(bytesMax: number): Tail {
 }
 
 /** The last `bytesMax` bytes as text, not beginning in the middle of a character. */
-export function lastText(bytes: Buffer, bytesMax: number): string {
+function lastText(bytes: Buffer, bytesMax: number): string {
   let start = Math.max(0, bytes.length - bytesMax);
   if (start > 0) while (start < bytes.length && (bytes[start]! & 0xc0) === 0x80) start += 1;
   return bytes.toString('utf8', start);

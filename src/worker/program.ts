@@ -11,8 +11,9 @@
  * - No more than the last 4 KiB of each stream are ever kept here.
  *
  * The program gets the variables that its type allows or sets, and about its job SKEIN_SWARM_ID, SKEIN_AGENT_ID,
- * SKEIN_TASK_ID, SKEIN_ASSIGNMENT_ID, SKEIN_PHASE and SKEIN_ATTEMPT; with `mcp`, what it takes to reach its swarm. It should not take SKEIN_AGENT_ID out of the
- * environment of what it starts: the host finds by it what has to be stopped with the agent.
+ * SKEIN_TASK_ID, SKEIN_ASSIGNMENT_ID, SKEIN_PHASE and SKEIN_ATTEMPT; with `mcp`, what it takes to reach its swarm. It
+ * should not take SKEIN_AGENT_ID out of the environment of what it starts: the host finds by it what has to be stopped
+ * with the agent.
  *
  * Its standard streams are sockets, as Node makes them. They are read and written as usual, but cannot be opened a
  * second time by name: a script writes `>&2`, not `>/dev/stderr`.

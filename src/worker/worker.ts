@@ -6,6 +6,7 @@
  * goes on while the connection is being made again, and ends when it could not be made within the grace. Told that its
  * agent is draining, it finishes what it has in hand, claims no more, and ends.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AcpType, CommandType } from '../agent-types.ts';
 import type { AgentSession, Held } from '../client/agent.ts';
 import { SkeinError } from '../client/errors.ts';
@@ -112,7 +113,7 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
       );
       const job = jobOf(session, assignment);
       const access = reach === null ? null : { ...reach, leaseToken };
-      const running = { killGraceMs: options.killGraceMs, access, log: own };
+      const how = { killGraceMs: options.killGraceMs, access, log: own };
       const ask = askPeople(session, assignmentId);
       // As long as the coordinator is away it lets no time run out, either.
       const waitedMs = () =>
@@ -122,8 +123,8 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
         );
       const outcome = await inWorktree(type, job, { signal: abort.signal, log: own }, (placed) =>
         placed.runtime === 'acp'
-          ? runAcp(placed, job, abort.signal, { ...running, ask, onProgress })
-          : execute(placed, job, abort.signal, { ...running, waitedMs }),
+          ? runAcp(placed, job, abort.signal, { ...how, ask, onProgress })
+          : execute(placed, job, abort.signal, { ...how, waitedMs }),
       );
       done.abort();
       own.info(
@@ -148,7 +149,8 @@ export async function work(session: AgentSession, options: WorkerOptions): Promi
   await sweepWorktrees(type, { signal: ending.signal, log });
   await Promise.all(Array.from({ length: type.maxConcurrent }, take));
   if (draining && !ending.signal.aborted) return 'drained';
-  if (signal.aborted) await Promise.race([session.leave().catch(logged(log, 'leave')), after(farewellMs)]);
+  if (signal.aborted)
+    await Promise.race([session.leave().catch(logged(log, 'leave')), sleep(farewellMs, undefined, { ref: false })]);
   return why;
 }
 
@@ -235,8 +237,4 @@ function describe(error: unknown): string {
 
 function logged(log: Log, what: string): (error: unknown) => void {
   return (error) => log.debug({ err: error }, what);
-}
-
-function after(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }

@@ -1,4 +1,4 @@
-/** The package as its users import it: by its name, built, and in the example that the README shows. */
+/** The package as its users import it: by its name, built, and in the example that docs/client.md shows. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';

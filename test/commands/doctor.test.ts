@@ -121,6 +121,7 @@ test('settings: each that is wrong, what looks misspelt, and what is open to eve
     MCP_GRASE: '5',
     MCP_TIMEOUT_OF_SOMETHING_ELSE: '1',
     MCP_BIND: '0.0.0.0',
+    MCP_CLIENT_WAITS: 'cursor=soon',
   };
   const seen = await examine(t, await temporaryFolder(t), env, '--log-level', 'loud');
   assert.deepEqual(seen.about('settings'), [
@@ -128,6 +129,7 @@ test('settings: each that is wrong, what looks misspelt, and what is open to eve
     'problem: --log-level is "loud": it must be one of trace, debug, info, warn, error, fatal, silent',
     'problem: MCP_POOL_SIZE is "0": it must be a whole number from 1 to 10000',
     'warning: MCP_GRASE is set, which skein does not read',
+    'problem: MCP_CLIENT_WAITS: "cursor=soon" has to be a client\'s name, = and 1 to 600 (s), such as cursor=240; * is for all that are not known',
     'warning: listens on 0.0.0.0: whoever reaches it can do everything, there is no authentication',
   ]);
   assert.equal(

@@ -19,13 +19,9 @@ export function example(path: string): string {
   return fileURLToPath(new URL(`../../examples/${path}`, import.meta.url));
 }
 
-/** A server with the agent types of an example. Its workers would outlive it for their grace; the test ends them. */
+/** A server with the agent types of an example. */
 export async function startExample(t: TestContext, config: string): Promise<ServerProcess> {
-  const server = await startServer(t, { env: { MCP_CONFIG: example(config) } });
-  t.after(() => {
-    for (const pid of workersOf(server)) process.kill(pid, 'SIGKILL');
-  });
-  return server;
+  return startServer(t, { env: { MCP_CONFIG: example(config) } });
 }
 
 /** Resolves when the command has ended; the test ends it if it has not. */

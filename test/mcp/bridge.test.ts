@@ -66,6 +66,7 @@ test('MCP clients over the bridge', async (t) => {
     assert.equal(JSON.parse(line).result.status, 'ok');
     for (const wrong of ['http://127.0.0.1:1', '127.0.0.1:99999', ':1', '']) {
       const refused = spawn(cli[0]!, [...cli.slice(1), 'bridge', wrong], { stdio: 'pipe' });
+      t.after(() => refused.kill('SIGKILL'));
       const said = createInterface({ input: refused.stderr });
       assert.match(
         (await once(said, 'line'))[0],
@@ -157,7 +158,7 @@ test('a program that a worker runs acts as its agent, before and after a restart
   await assert.rejects(call(client, 'agent_message', { broadcast: true, message: agentId }), /lease_lost/);
 });
 
-test('an array that is lost on its way is answered by an array', async (t) => {
+test('what is lost on its way is answered in its own dialect, and an array by an array', async (t) => {
   const server = await startServer(t);
   const bridge = startBridge(t, server.port);
   const calling = (id: number, name: string, args: object) => ({
@@ -178,13 +179,13 @@ test('an array that is lost on its way is answered by an array', async (t) => {
   assert.equal((await bridge.message()).id, 6);
   server.kill('SIGKILL');
   const single = await bridge.message();
-  assert.deepEqual([single.id, single.result.isError], [5, true]);
+  assert.deepEqual([single.id, single.error.data], [5, { reason: 'connection_lost', definite: false }]);
   const replies = await bridge.message();
   assert.deepEqual(
-    replies.map(({ id, result }: any) => [id, result.isError]),
+    replies.map(({ id, error }: any) => [id, error.data.reason]),
     [
-      [3, true],
-      [4, true],
+      [3, 'connection_lost'],
+      [4, 'connection_lost'],
     ],
   );
 });

@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { methods, validate } from '../../src/spec.ts';
 import { connectRaw, startServer, temporaryFolder, type RawConnection, type ServerProcess } from '../server-process.ts';
 import { noneLeft, processesOf, workerOf } from './processes.ts';
 
@@ -271,6 +272,9 @@ describe('an agent of the Agent Client Protocol', () => {
       agentTypes.map(({ name, runtime }: any) => [name, runtime]),
       [['coder', 'acp']],
     );
+    const events = await follow(t, there, ({ type }) => type === 'agent_spawned');
+    const { params } = methods.get('subscribe')!.notifications!['event']!;
+    assert.equal(validate(params, { subscriptionId: 'sub_1', event: events.at(-1) }), null);
     await destroy(there, agentIds);
   });
 

@@ -33,9 +33,6 @@ async function place(t: TestContext, agents: number, script: string | object): P
     Array.from({ length: agents }, () => raw.call('agent_spawn', { swarmId, agentType: 'coder' })),
   );
   const agentIds = spawned.map(({ agentId }) => agentId as string);
-  t.after(() => {
-    for (const pid of agentIds.map(workerOf)) if (pid !== undefined) process.kill(pid, 'SIGKILL');
-  });
   const ended = async (taskId: string): Promise<any> => {
     for (;;) {
       const seen = await raw.call('task_wait', { taskId, waitSeconds: 60 });

@@ -10,36 +10,9 @@ import { execute } from '../../src/worker/execute.ts';
 import type { Job } from '../../src/worker/job.ts';
 import type { Outcome } from '../../src/worker/outcome.ts';
 import { processesMarked } from '../processes.ts';
+import { commandDefaults, jobDefaults } from './defaults.ts';
 
 type Failure = Extract<Outcome, { ok: false }>;
-
-const commandDefaults: CommandType = {
-  name: 'test',
-  runtime: 'command',
-  argv: ['/bin/true'],
-  stdin: 'input',
-  parse: 'text',
-  cwd: tmpdir(),
-  env: [],
-  setEnv: {},
-  maxOutputBytes: 1024 * 1024,
-  capabilities: [],
-  maxConcurrent: 1,
-};
-
-const jobDefaults: Job = {
-  assignmentId: 'assignment_1',
-  taskId: 'task_1',
-  swarmId: 'swarm_1',
-  agentId: 'agent_1',
-  phase: 'main',
-  role: 'worker',
-  attempt: 1,
-  description: 'a test',
-  dependencies: {},
-  // Far above what any program here needs: a run that should end by itself and does not fails the test.
-  timeoutMs: 60_000,
-};
 
 interface Run {
   readonly type?: Partial<CommandType>;
@@ -55,7 +28,7 @@ const log = { debug() {}, warn: (facts: object) => void warnings.push(facts) } a
 
 async function run(argv: CommandType['argv'], options: Run = {}): Promise<Outcome> {
   const agentId = options.job?.agentId ?? nextAgentId();
-  const type = { ...commandDefaults, argv, ...options.type };
+  const type: CommandType = { ...commandDefaults, stdin: 'input', argv, ...options.type };
   const job = { ...jobDefaults, ...options.job, agentId };
   const signal = options.signal ?? new AbortController().signal;
   warnings.length = 0;

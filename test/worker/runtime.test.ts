@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { watch } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { CommandType } from '../../src/agent-types.ts';
@@ -12,37 +11,14 @@ import { execute } from '../../src/worker/execute.ts';
 import type { Job } from '../../src/worker/job.ts';
 import type { Outcome } from '../../src/worker/outcome.ts';
 import { temporaryFolder } from '../server-process.ts';
+import { commandDefaults, jobDefaults } from './defaults.ts';
 
-const defaults: CommandType = {
-  name: 'test',
-  runtime: 'command',
-  argv: ['/bin/true'],
-  stdin: 'prompt',
-  parse: 'text',
-  cwd: tmpdir(),
-  env: [],
-  setEnv: {},
-  maxOutputBytes: 1024 * 1024,
-  capabilities: [],
-  maxConcurrent: 1,
-};
-const job: Job = {
-  assignmentId: 'task_1/work/1',
-  taskId: 'task_1',
-  swarmId: 'swarm_1',
-  agentId: `agent_runtime_${process.pid}`,
-  phase: 'work',
-  role: 'worker',
-  attempt: 1,
-  description: 'a test',
-  dependencies: {},
-  timeoutMs: 60_000,
-};
+const job: Job = { ...jobDefaults, agentId: `agent_runtime_${process.pid}` };
 const log = { debug() {}, warn() {} } as never;
 const access = { host: 'coordinator', port: 9500, leaseToken: 'lease_1', cli: ['/opt/skein'] } as const;
 
 const run = (type: Partial<CommandType>, signal = new AbortController().signal): Promise<Outcome> =>
-  execute({ ...defaults, ...type }, job, signal, { killGraceMs: 60_000, log, access });
+  execute({ ...commandDefaults, ...type }, job, signal, { killGraceMs: 60_000, log, access });
 const sh = (script: string): CommandType['argv'] => ['/bin/sh', '-c', script];
 
 const tokens = { input: 10, output: 5, prompt: 10, candidates: 5 };

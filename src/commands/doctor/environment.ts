@@ -2,6 +2,7 @@
 import { variables as clientVariables, settingsOf } from '../../client/options.ts';
 import { SkeinError } from '../../client/errors.ts';
 import { ConfigError, readConfig, settings, type Config } from '../../config.ts';
+import { readWaits } from '../../dialects/mcp/patience.ts';
 import { nearestOf } from '../../spec.ts';
 import { ok, problem, warning, type Finding } from './finding.ts';
 
@@ -9,6 +10,8 @@ export type Flags = { readonly [N in keyof Config]?: string | undefined };
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const serverVariables: readonly string[] = Object.values(settings).map(({ env }) => env);
+
+const notStarted = 'skein serve does not start before this is right';
 
 /** The oldest that package.json allows. */
 const nodeLeast = [20, 11] as const;
@@ -34,7 +37,7 @@ export function checkSettings(
       usable[name] = readConfig({ [variable]: env[variable] }, { [name]: flags[name] })[name];
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      findings.push(problem('settings', error.message, 'skein serve does not start before this is right'));
+      findings.push(problem('settings', error.message, notStarted));
       usable[name] = settings[name].default;
     }
   }
@@ -50,6 +53,9 @@ export function checkSettings(
   }
   findings.push(...misspelt(env));
   const config = usable as unknown as Config;
+  const waits = config.clientWaits === null ? null : readWaits(config.clientWaits);
+  if (typeof waits === 'string')
+    findings.push(problem('settings', `${settings.clientWaits.env}: ${waits}`, notStarted));
   if (!['127.0.0.1', '::1', 'localhost'].includes(config.bind)) {
     const message = `listens on ${config.bind}: whoever reaches it can do everything, there is no authentication`;
     findings.push(warning('settings', message, 'let only trusted machines reach it, or use --bind 127.0.0.1'));

@@ -13,7 +13,7 @@ import { settings, type Config } from '../../config.ts';
 import { sweep } from '../../hosts/sweep.ts';
 import type { Running } from '../../main.ts';
 import { silentLog } from '../../observe/log.ts';
-import { printable } from '../phases.ts';
+import { cut, printable } from '../text.ts';
 import { ok, problem, type Finding } from './finding.ts';
 
 const task = { description: 'Reply with the single word: ready', input: 'ready' };
@@ -119,7 +119,7 @@ async function begin(client: Client): Promise<Trial> {
 }
 
 function excerpt(result: unknown): string {
-  return printable(typeof result === 'string' ? result : JSON.stringify(result)).slice(0, excerptChars);
+  return cut(printable(typeof result === 'string' ? result : JSON.stringify(result)), excerptChars);
 }
 
 function adviceFor(name: string): string {

@@ -2,7 +2,7 @@
  * Which messages are MCP's, told one by one: a connection may begin in plain and turn to MCP, and revisions without a
  * handshake say with each request what they are. Protocol: section "Dialects" of protocol/README.md.
  */
-import type { Notification, Request } from '../../wire/jsonrpc.ts';
+import { isObject, type Notification, type Request } from '../../wire/jsonrpc.ts';
 
 /** `legacy`: revisions that begin with `initialize`. `modern`: 2026-07-28, where each request stands for itself. */
 export type Era = 'legacy' | 'modern';
@@ -21,8 +21,4 @@ export function eraOf(message: Request | Notification, spoken: ReadonlySet<Era>)
 export function revisionOf({ params }: Request | Notification): unknown {
   const meta = isObject(params) ? params['_meta'] : undefined;
   return isObject(meta) ? meta['io.modelcontextprotocol/protocolVersion'] : undefined;
-}
-
-function isObject(value: unknown): value is { readonly [key: string]: unknown } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -6,7 +6,7 @@
 /** `waited` and `total`: seconds. */
 export type TellProgress = (waited: number, total: number) => void;
 
-export const progressSeconds = 10;
+const progressSeconds = 10;
 
 /** Tells at once and from then on; the function that is returned ends it. */
 export function tellWhileWaiting(tell: TellProgress, total: number): () => void {

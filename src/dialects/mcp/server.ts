@@ -17,6 +17,7 @@ import {
 } from '@modelcontextprotocol/server';
 import { errors, nearestOf, prompts, tools, version, type ProfileName } from '../../spec.ts';
 import type { TurnedDown } from '../dialect.ts';
+import { excerpt } from '../excerpt.ts';
 import type { Era } from './era.ts';
 import { listingOf, promptText, type Listing } from './listing.ts';
 import type { ClientInfo, WaitSecondsMax } from './patience.ts';
@@ -221,9 +222,8 @@ function clientOf(server: Server, { envelope }: ServerContext['mcpReq']): Client
   return said?.[CLIENT_INFO_META_KEY] ?? server.getClientVersion();
 }
 
-/** A client's own words, short enough to be repeated to it. */
 function quoted(text: string): string {
-  return JSON.stringify(text.length <= 64 ? text : `${text.slice(0, 64)}...`);
+  return JSON.stringify(excerpt(text));
 }
 
 /** Progress of one request, for a client that has asked for it with a token. */

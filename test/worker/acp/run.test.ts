@@ -9,6 +9,7 @@ import type { Ask, Decision } from '../../../src/worker/approval.ts';
 import type { Job } from '../../../src/worker/job.ts';
 import type { Outcome } from '../../../src/worker/outcome.ts';
 import { processesMarked } from '../../processes.ts';
+import { jobDefaults } from '../defaults.ts';
 
 const program = fileURLToPath(new URL('agent.mjs', import.meta.url));
 const node = process.execPath;
@@ -24,20 +25,6 @@ const typeDefaults: AcpType = {
   permissions: 'deny',
   capabilities: [],
   maxConcurrent: 1,
-};
-
-const jobDefaults: Job = {
-  assignmentId: 'assignment_1',
-  taskId: 'task_1',
-  swarmId: 'swarm_1',
-  agentId: 'agent_1',
-  phase: 'main',
-  role: 'worker',
-  attempt: 1,
-  description: 'a test',
-  dependencies: {},
-  // Far above what any agent here needs: a turn that should end and does not fails the test.
-  timeoutMs: 60_000,
 };
 
 interface Run extends Partial<Omit<AcpOptions, 'log'>> {
@@ -123,7 +110,7 @@ describe('a turn that ends well', () => {
     assert.deepEqual(values, {
       MCP_HOST: '127.0.0.1',
       MCP_TCP_PORT: '9500',
-      SKEIN_ASSIGNMENT_ID: 'assignment_1',
+      SKEIN_ASSIGNMENT_ID: jobDefaults.assignmentId,
       SKEIN_LEASE_TOKEN: 'lease_1',
     });
   });
