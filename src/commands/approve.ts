@@ -74,7 +74,8 @@ export function listApprovals(approvals: readonly Approval[], indent: string): s
 function asks({ agentId, tool, input, taskId }: Omit<Approval, 'since'>): string {
   const text = printable(JSON.stringify(input));
   const rest = text.length - inputCharsMax;
-  const shown = rest <= 0 ? text : `${text.slice(0, inputCharsMax)}… and ${rest} characters more (skein status --json shows them)`;
+  const shown =
+    rest <= 0 ? text : `${text.slice(0, inputCharsMax)}… and ${rest} characters more (skein status --json shows them)`;
   const where = taskId === null ? '' : ` in ${taskId}`;
   return `${agentId} asks to use ${printable(tool)}${where}: ${shown}`;
 }
