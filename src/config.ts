@@ -182,7 +182,7 @@ export const settings = {
     default: 10_485_760,
     unit: 'bytes',
     range: [1024, 268_435_456],
-    what: 'Longest line that is accepted',
+    what: 'Longest line, and longest body of a request to `/mcp`, that is accepted',
   },
   connectionsMax: {
     env: 'MCP_MAX_CONNECTIONS',
@@ -191,7 +191,7 @@ export const settings = {
     default: 20_000,
     unit: 'connections',
     range: [1, 1_000_000],
-    what: 'Connections at once',
+    what: 'Connections at once, over TCP and over HTTP each',
   },
   memoryKeysMax: {
     env: 'MCP_MEMORY_KEYS',

@@ -1129,7 +1129,7 @@ export interface SwarmJoinArguments {
    */
   maxConcurrent?: number;
   /**
-   * How long a claim lasts without a call of its holder; 60 when absent. Clients that think for long between calls ask for 900.
+   * How long a claim lasts without a call of its holder; when absent 60, and over MCP 900, since models think for long between calls.
    */
   leaseSeconds?: number;
   /**

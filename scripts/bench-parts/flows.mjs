@@ -120,6 +120,40 @@ export function connectJsonRpc(port) {
   });
 }
 
+/** MCP 2026-07-28 over HTTP, one request at a time. */
+export function connectMcpHttp(port) {
+  let asking;
+  return open(port, {
+    encode(flow, request) {
+      asking = flow;
+      const body = `{"jsonrpc":"2.0","id":1,${request}}`;
+      const [, tool] = /"name":"(\w+)"/.exec(request);
+      const headers = [
+        'POST /mcp HTTP/1.1',
+        `host: 127.0.0.1:${port}`,
+        'content-type: application/json',
+        'accept: application/json, text/event-stream',
+        'mcp-protocol-version: 2026-07-28',
+        'mcp-method: tools/call',
+        `mcp-name: ${tool}`,
+        `content-length: ${body.length}`,
+      ];
+      return `${headers.join('\r\n')}\r\n\r\n${body}`;
+    },
+    frameEnd(input, at) {
+      const body = input.indexOf('\r\n\r\n', at) + 4;
+      if (body === 3) return 0;
+      const [, length] = /content-length: (\d+)/i.exec(input.slice(at, body));
+      return body + Number(length) <= input.length ? body + Number(length) : 0;
+    },
+    decode(response) {
+      const { result } = JSON.parse(response.slice(response.indexOf('\r\n\r\n')));
+      if (result === undefined) throw new Error(`unexpected answer: ${response}`);
+      return [asking, result];
+    },
+  });
+}
+
 /** Answers come in the order of the commands; that of `reserve` has a body. */
 export function connectBeanstalkd(port) {
   const waiting = [];

@@ -33,6 +33,7 @@ export const measurements = [
         { name: 'skein, plain', work: 'memory', ...skein },
         { name: 'MCP 2025-11-25', work: 'memoryMcpLegacy', ...skein },
         { name: 'MCP 2026-07-28', work: 'memoryMcpModern', ...skein },
+        { name: 'the same over HTTP', work: 'memoryMcpHttp', ...skein, port: skein.httpPort },
       ];
     },
   },
@@ -65,16 +66,17 @@ export const measurements = [
 ];
 
 async function startSkein(folder, redisUrl = '') {
+  const httpPort = await freePort();
   const env = {
     MCP_TCP_PORT: '0',
-    MCP_HTTP_PORT: '0',
+    MCP_HTTP_PORT: String(httpPort),
     MCP_DATA_DIR: folder,
     MCP_REDIS_URL: redisUrl,
     MCP_RATE_LIMIT: '0',
     MCP_SWARM_CONCURRENCY: '0',
   };
   const { pid, line } = await startAnnounced(cli, ['serve'], '"msg":"listening"', { folder, env });
-  return { port: JSON.parse(line).port, pids: { skein: pid } };
+  return { port: JSON.parse(line).port, httpPort, pids: { skein: pid } };
 }
 
 async function startEcho() {

@@ -4,7 +4,7 @@
  * `begin`, which starts the flows, and `close`. Every turn has a swarm (or a tube) of its own.
  */
 import { Redis } from 'ioredis';
-import { connectBeanstalkd, connectJsonRpc, startFlows } from './flows.mjs';
+import { connectBeanstalkd, connectJsonRpc, connectMcpHttp, startFlows } from './flows.mjs';
 
 const valueBytes = 200;
 const jobBytes = 64;
@@ -33,27 +33,30 @@ async function connectAll(connect, port, connections) {
 }
 
 /** With a swarm, made for the turn and destroyed after it: nothing of a turn is left to be done in the next. */
-async function inSwarm({ port, connections }) {
-  const sockets = await connectAll(connectJsonRpc, port, connections);
-  const { swarmId } = await sockets[0].ask(call('swarm_init', { topology: 'mesh' }));
+async function inSwarm({ port, connections }, { connect, meta } = plain) {
+  const sockets = await connectAll(connect, port, connections);
+  const made = await sockets[0].ask(call('swarm_init', { topology: 'mesh' }, meta));
+  const { swarmId } = made.structuredContent ?? made;
   const end = async () => {
     for (const socket of sockets) socket.close();
-    const last = await connectJsonRpc(port);
-    await last.ask(call('swarm_destroy', { swarmId }));
+    const last = await connect(port);
+    await last.ask(call('swarm_destroy', { swarmId }, meta));
     last.close();
   };
   return { sockets, swarmId, end };
 }
 
 /** How a dialect is spoken: what begins a connection, what each call carries, and where the fields of an answer are. */
-const plain = { handshake: null, meta: {}, fields: (result) => result };
+const plain = { connect: connectJsonRpc, handshake: null, meta: {}, fields: (result) => result };
 const clientInfo = { name: 'bench', version: '1' };
 const mcpLegacy = {
+  connect: connectJsonRpc,
   handshake: `"method":"initialize","params":${JSON.stringify({ protocolVersion: '2025-11-25', capabilities: {}, clientInfo })}`,
   meta: {},
   fields: ({ structuredContent }) => structuredContent,
 };
 const mcpModern = {
+  connect: connectJsonRpc,
   handshake: null,
   meta: {
     _meta: {
@@ -65,8 +68,9 @@ const mcpModern = {
   fields: ({ structuredContent }) => structuredContent,
 };
 
-async function memory({ port, connections, inFlight }, record, { handshake, meta, fields }) {
-  const { sockets, swarmId, end } = await inSwarm({ port, connections });
+async function memory({ port, connections, inFlight }, record, dialect) {
+  const { handshake, meta, fields } = dialect;
+  const { sockets, swarmId, end } = await inSwarm({ port, connections }, dialect);
   if (handshake !== null) await Promise.all(sockets.map((socket) => socket.ask(handshake)));
   const at = (flow) => ({ swarmId, key: key(flow, connections * inFlight) });
   // As JSON the text has quotes round it.
@@ -99,6 +103,13 @@ export const works = {
   memory: (target, record) => memory(target, record, plain),
   memoryMcpLegacy: (target, record) => memory(target, record, mcpLegacy),
   memoryMcpModern: (target, record) => memory(target, record, mcpModern),
+
+  /** As many requests in flight as elsewhere, each on a connection of its own. */
+  memoryMcpHttp: ({ port, connections, inFlight }, record) =>
+    memory({ port, connections: connections * inFlight, inFlight: 1 }, record, {
+      ...mcpModern,
+      connect: connectMcpHttp,
+    }),
 
   /** One client, as many flows as elsewhere on all connections: ioredis puts what they ask into common pipelines. */
   async redis({ port, connections, inFlight }, record) {

@@ -237,13 +237,15 @@ export class SwarmQueue {
         }
       } catch (error) {
         // Only the journal's own failures come here: fail-stop. What was in flight may or may not have been written.
-        this.#stopped ??= refuse(
+        const failed = refuse(
           'journal_failed',
           'the journal has failed and the coordinator stops: restart it when its cause is gone',
         );
+        // It may be stopping for that already.
+        this.#stopped ??= failed;
         this.#context.log.fatal({ swarmId: this.swarmId, err: error }, 'journal failed');
         for (const item of batch?.outcomes.keys() ?? []) {
-          this.#finish(item, { ...this.#stopped, data: { definite: false } });
+          this.#finish(item, { ...failed, data: { definite: false } });
         }
         this.#context.onFatal(error);
       }

@@ -202,11 +202,15 @@ function toJson(message: BatchEntry): object {
 }
 
 async function send(response: ServerResponse, web: Response): Promise<void> {
-  const { status, headers, body } = web;
-  response.writeHead(status, Object.fromEntries(headers));
-  if (body === null || headers.get('content-type') !== 'text/event-stream') return void response.end(await web.text());
+  const { status, body } = web;
+  const headers = Object.fromEntries(web.headers);
+  if (body === null || headers['content-type'] !== 'text/event-stream') {
+    const text = await web.text();
+    response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(text) }).end(text);
+    return;
+  }
   // Nothing may be said on a stream for a long time, and its client waits for its beginning.
-  response.flushHeaders();
+  response.writeHead(status, headers).flushHeaders();
   await pipeline(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), response);
 }
 

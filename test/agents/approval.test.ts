@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { connectRaw } from '../server-process.ts';
-import { builtCli, programs } from './programs.ts';
+import { builtCli, orHangs, programs } from './programs.ts';
 import { spawnAgent } from './spawn-agent.ts';
 
 const claude = programs.find(({ name }) => name === 'claude')!;
 const [node, cli] = builtCli;
 
-test('a person allows it', async (t) => {
+test('a person allows it', orHangs, async (t) => {
   const { asked, answer, there, work } = await asking(t);
   assert.deepEqual([asked.tool, asked.input.command], ['Bash', 'touch made']);
   await answer('approve');
@@ -21,7 +21,7 @@ test('a person allows it', async (t) => {
   await there.end();
 });
 
-test('a person allows something else instead', async (t) => {
+test('a person allows something else instead', orHangs, async (t) => {
   const { answer, there, work } = await asking(t);
   await answer('approve', '--input', '{"command": "touch other"}');
   assert.equal((await work).status, 'completed');
@@ -32,7 +32,7 @@ test('a person allows something else instead', async (t) => {
   await there.end();
 });
 
-test('a person denies it: the model is told why, nothing is done, and the attempt has failed', async (t) => {
+test('a person denies it: the model is told why, nothing is done, and the attempt has failed', orHangs, async (t) => {
   const { answer, there, work, told } = await asking(t);
   await answer('deny', '--message', 'not on a Sunday');
   const { status, results } = await work;

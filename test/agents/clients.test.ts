@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { connectRaw, startServer, temporaryFolder } from '../server-process.ts';
 import { startModel, type Answer, type Conversation } from './fake-model.ts';
-import { builtCli, environmentOf, programs, run, type Program } from './programs.ts';
+import { builtCli, environmentOf, orHangs, programs, run, type Program } from './programs.ts';
 
 /** The fields of a tool's result, round which agents put words of their own. */
 const fieldsOf = (result: string): any => JSON.parse(result.slice(result.indexOf('{'), result.lastIndexOf('}') + 1));
@@ -38,7 +38,7 @@ function submitter({ prompt, results }: Conversation): Answer {
 for (const program of programs) {
   for (const transport of ['stdio', 'http'] as const) {
     describe(`${program.name} as an MCP client over ${transport}`, () => {
-      test('takes a task, tells of its progress, stores a value, delivers a result', async (t) => {
+      test('takes a task, tells of its progress, stores a value, delivers a result', orHangs, async (t) => {
         const { raw, swarmId, start } = await place(t, program, transport, 'worker');
         const task = { description: 'Read', input: ['a', 'b'], requiredCapabilities: ['read'] };
         const { taskId } = await raw.call('task_orchestrate', { swarmId, task });
@@ -50,7 +50,7 @@ for (const program of programs) {
         assert.deepEqual((await raw.call('memory_retrieve', { swarmId, key: 'seen' })).value, ['a', 'b']);
       });
 
-      test('submits a task to another, waits for it, and says its result', async (t) => {
+      test('submits a task to another, waits for it, and says its result', orHangs, async (t) => {
         const { raw, swarmId, start } = await place(t, program, transport, 'submitter');
         await raw.call('swarm_join', { swarmId });
         const work = raw

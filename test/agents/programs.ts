@@ -1,6 +1,6 @@
 /**
  * The command lines under test: how each is told of its model and of its MCP server, and how it is run. Each has an empty
- * home of its own, so nothing of the machine's user is read or written.
+ * home of its own, so nothing of the machine's user is read or written, and is told to tell nobody of its use.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -71,6 +71,9 @@ name = "fake"
 base_url = "${url}/v1"
 wire_api = "responses"
 env_key = "OPENAI_API_KEY"
+
+[analytics]
+enabled = false
 `,
     );
     return { OPENAI_API_KEY: 'dummy' };
@@ -92,7 +95,10 @@ const gemini: Program = {
   argv: ['gemini', '--output-format', 'json', '--model', 'gemini-2.5-pro'],
   more: ['--model', 'gemini-2.5-pro'],
   prepare: async (home, model) => {
-    await write(join(home, '.gemini', 'settings.json'), { security: { auth: { selectedType: 'gemini-api-key' } } });
+    await write(join(home, '.gemini', 'settings.json'), {
+      security: { auth: { selectedType: 'gemini-api-key' } },
+      privacy: { usageStatisticsEnabled: false },
+    });
     return { GOOGLE_GEMINI_BASE_URL: model, GEMINI_API_KEY: 'dummy', GEMINI_CLI_TRUST_WORKSPACE: 'true' };
   },
   addServer: async (_home, server, env) => {
@@ -128,6 +134,9 @@ export const programs: readonly Program[] = [claude, ...codexModels, gemini, ope
 export async function environmentOf({ prepare }: Program, home: string, model: string): Promise<Environment> {
   return { PATH: `${installed}${delimiter}${process.env['PATH']}`, HOME: home, ...(await prepare(home, model)) };
 }
+
+/** Of each test: one that hangs is ended with all that it has started. What is tested takes seconds. */
+export const orHangs = { timeout: 300_000 };
 
 export interface Run {
   readonly code: number | null;

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { processesMarked } from '../processes.ts';
 import { connectRaw } from '../server-process.ts';
 import { tokens } from './fake-model.ts';
-import { programs } from './programs.ts';
+import { orHangs, programs } from './programs.ts';
 import { spawnAgent } from './spawn-agent.ts';
 
 const turns = 3;
@@ -19,7 +19,7 @@ const costsOf: Readonly<Record<string, (costUsd: number | null) => boolean>> = {
 
 for (const program of programs) {
   describe(`${program.name} as an agent`, () => {
-    test('reaches its swarm as its worker does, and its result, usage and cost arrive', async (t) => {
+    test('reaches its swarm as its worker does, and its result, usage and cost arrive', orHangs, async (t) => {
       let listenerId = '';
       const there = await spawnAgent(t, program, ({ results }) => {
         if (results.length === 0) return { tool: 'memory_store', args: { key: 'seen', value: 'geese' } };
@@ -41,7 +41,7 @@ for (const program of programs) {
       await there.end();
     });
 
-    test('killed in the middle it has failed, and the work is done again', async (t) => {
+    test('killed in the middle it has failed, and the work is done again', orHangs, async (t) => {
       let answers = false;
       let isAsked = (): void => {};
       const asked = new Promise<void>((resolve) => (isAsked = resolve));
@@ -65,7 +65,7 @@ for (const program of programs) {
       await there.end();
     });
 
-    test('an error of its model is a failure, with what the model said', async (t) => {
+    test('an error of its model is a failure, with what the model said', orHangs, async (t) => {
       const there = await spawnAgent(t, program, () => ({ error: 'the model is out of order' }));
       const { status, results } = await there.done('Think', { retryPolicy: 'none' });
       assert.deepEqual([status, results[0].error.reason], ['failed', 'agent_error']);

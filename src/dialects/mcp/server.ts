@@ -110,7 +110,7 @@ export function mcpServer(
     const isHanded = era === 'modern' && handing.has(name) && declaresTasks(mcpReq.envelope);
     const progress = progressOf(mcpReq);
     try {
-      const { answer, undelivered } = await callTool(name, args, {
+      const { answer, undelivered } = await callTool(name, patient(name, args), {
         signal: mcpReq.signal,
         onWait: progress.begin,
         waitSecondsMax: isHanded ? 0 : waitSecondsMax(clientOf(server, mcpReq)),
@@ -156,6 +156,14 @@ export function mcpServer(
   server.oninitialized = () => void watching.open(listed, [listed]);
   return server;
 }
+
+/** A model thinks for long between two calls, and its client does not call meanwhile. */
+function patient(tool: string, args: Readonly<Record<string, unknown>>): object {
+  const joinsAsWorker = tool === 'swarm_join' && args['assignmentId'] === undefined;
+  return joinsAsWorker ? { leaseSeconds: leaseSecondsByDefault, ...args } : args;
+}
+
+const leaseSecondsByDefault = 900;
 
 /** It has no `structuredContent`: clients of that age find the fields beside `content`. */
 const unstructured = '2024-11-05';
