@@ -22,6 +22,8 @@ export interface ConnectionLimits {
   readonly rateLimit: number;
   readonly keepAliveMs: number;
   readonly connectionsMax: number;
+  /** MCP sessions over HTTP: each is kept while its client is silent. */
+  readonly sessionsMax: number;
   /** How long an MCP session over HTTP may be without a request; the same for an agent that names itself by its token. */
   readonly sessionIdleMs: number;
 }
@@ -40,5 +42,6 @@ export const defaultConnectionLimits: ConnectionLimits = {
   rateLimit: 100,
   keepAliveMs: 30_000,
   connectionsMax: 20_000,
+  sessionsMax: 1_000,
   sessionIdleMs: 900_000,
 };

@@ -75,7 +75,7 @@ export class McpEndpoint {
       }),
       waitSecondsMax: options.waitSecondsMax,
       subscriptionsMax: limits.subscriptionsMax,
-      sessionsMax: limits.connectionsMax,
+      sessionsMax: limits.sessionsMax,
       sessionIdleMs: limits.sessionIdleMs,
       onError: (error) => log.debug({ detail: error.message }, 'MCP'),
     });

@@ -100,12 +100,6 @@ export function encodeNotification(method: string, params?: Params): string {
   return JSON.stringify({ jsonrpc: '2.0', method, params });
 }
 
-/** Of encoded messages. JSON-RPC knows no empty batch: one that held only notifications is not answered at all. */
-export function encodeBatch(messages: readonly string[]): string {
-  if (messages.length === 0) throw new RangeError('a batch must hold at least one message');
-  return `[${messages.join(',')}]`;
-}
-
 function interpret(value: unknown, text: string, idAt: number): BatchEntry {
   if (!isObject(value)) return invalidRequest(`a message must be an object; found ${found(value)}`);
   const { jsonrpc, id, method, params, result, error } = value;
