@@ -210,10 +210,11 @@ test('a call without params is answered like any other when the connection is lo
       say: () => {},
     };
     const ended = bridge(options);
+    t.after(() => output.destroy(new Error('the test is over')));
     input.write('{"jsonrpc":"2.0","id":7,"method":"tools/call"}\n');
     const [reply] = (await once(output, 'data')) as [Buffer];
-    const { id, result } = JSON.parse(String(reply));
-    assert.deepEqual([id, result.isError], [7, true]);
+    const { id, error } = JSON.parse(String(reply));
+    assert.deepEqual([id, error.data.reason], [7, 'connection_lost']);
     output.destroy(new Error('nobody reads any more'));
     await ended;
   }
