@@ -2,24 +2,21 @@
  * From message to reply: validates, calls the tool or the method, and encodes the answer. json-rpc-2.0 does the
  * dispatching; ids pass through it as text, so that they come back unchanged.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   createJSONRPCErrorResponse,
   JSONRPCServer,
   type JSONRPCErrorResponse,
   type JSONRPCResponse,
 } from 'json-rpc-2.0';
-import { Abandoned } from '../coordinator/swarm-queue.ts';
 import { isRefusal } from '../core/refusal.ts';
 import type { Delivery, Dialect, TurnedDown } from '../dialects/dialect.ts';
 import { excerpt } from '../dialects/excerpt.ts';
 import { McpConnection } from '../dialects/mcp/connection.ts';
 import { eraOf, type Era } from '../dialects/mcp/era.ts';
 import type { WaitSecondsMax } from '../dialects/mcp/patience.ts';
-import type { CallTool, Sources } from '../dialects/mcp/server.ts';
 import type { Log } from '../observe/log.ts';
 import { methods, nearestOf, tools, validate, type ProfileName, type Schema } from '../spec.ts';
-import { identifying, toolHandlers, type Answer, type Call, type Caller, type Services } from '../tools/index.ts';
+import type { Services } from '../tools/index.ts';
 import {
   encodeError,
   encodeResult,
@@ -28,23 +25,11 @@ import {
   type Notification,
   type Request,
 } from '../wire/jsonrpc.ts';
-import { readEvents } from './history.ts';
+import { allUndelivered, answerInWindow, joined, nestedBatch } from './batch.ts';
+import { McpSources } from './mcp-sources.ts';
 import type { Session } from './session.ts';
 import { subscribe, unsubscribe } from './subscribing.ts';
-import { SwarmList } from './swarm-list.ts';
-import { watchSwarm } from './watching.ts';
-
-/** One call on its way: who asks and for how long, and what becomes of an answer that cannot be sent. */
-interface Passage {
-  readonly caller: Caller;
-  readonly log: Log;
-  /** Aborted when nobody waits for the answer any more. */
-  readonly signal: AbortSignal;
-  readonly onWait: ((seconds: number) => void) | null;
-  /** Infinity: plain clients choose for themselves. */
-  readonly waitSecondsMax: number;
-  undelivered: (() => void) | null;
-}
+import { callTool, internalError, settled, type Passage } from './tool-calls.ts';
 
 /** One that came on a connection as a line. */
 interface LinePassage extends Passage {
@@ -71,21 +56,15 @@ export interface DispatcherOptions {
   readonly waitSecondsMax: WaitSecondsMax;
 }
 
-/** Entries of a batch that are under way at once. */
-export const batchWindow = 64;
-
-/** Entries of a batch that begin in one turn of the event loop. */
-const batchTurn = 16;
-
 export class Dispatcher {
   readonly dialect: Dialect;
+  readonly mcp: McpSources;
   readonly #options: DispatcherOptions;
   readonly #rpc: JSONRPCServer<LinePassage>;
-  /** Once somebody wants to hear of it. */
-  #list: SwarmList | null = null;
 
   constructor(options: DispatcherOptions) {
     this.dialect = options.dialect;
+    this.mcp = new McpSources(options.services);
     this.#options = options;
     this.#rpc = new JSONRPCServer<LinePassage>({
       errorListener: (message, error) => options.log.error({ err: error }, message),
@@ -139,12 +118,13 @@ export class Dispatcher {
 
   /** An array of messages: answered by an array of replies, without one for notifications. */
   async #answerBatch(entries: readonly BatchEntry[], session: Session): Promise<Delivery> {
-    const deliveries = await this.#inWindow(
+    const deliveries = await answerInWindow(
       entries,
+      this.#options.batchReplyMax,
       (entry) => this.#answerEntry(entry, session),
       (entry, why) => this.#refuseEntry(entry, why),
     );
-    return { line: joined(deliveries), undelivered: all(deliveries) };
+    return { line: joined(deliveries), undelivered: allUndelivered(deliveries) };
   }
 
   async #answerEntry(entry: BatchEntry, session: Session): Promise<Delivery> {
@@ -169,40 +149,6 @@ export class Dispatcher {
     }
   }
 
-  /**
-   * Starts the entries in order, few in a turn of the event loop and some at a time. Once their replies fill the longest
-   * line, the entries that have not been started are refused, which is better than an effect that nobody hears of; of
-   * those under way by then, the replies that do not fit are left out. The first reply is as long as it would be alone.
-   */
-  async #inWindow<T>(
-    entries: readonly T[],
-    run: (entry: T) => Promise<Delivery>,
-    refuse: (entry: T, why: TurnedDown) => Delivery,
-  ): Promise<Delivery[]> {
-    const { batchReplyMax } = this.#options;
-    const deliveries: Promise<Delivery>[] = [];
-    let size = 0;
-    let full = false;
-    const deliver = async (entry: T): Promise<Delivery> => {
-      if (full) return refuse(entry, notExecuted);
-      const delivery = await run(entry);
-      const length = delivery.line?.length ?? 0;
-      if (size === 0 || size + length <= batchReplyMax) {
-        size += length;
-        return delivery;
-      }
-      full = true;
-      delivery.undelivered?.();
-      return refuse(entry, replyDropped);
-    };
-    for (const [index, entry] of entries.entries()) {
-      if (index >= batchWindow) await deliveries[index - batchWindow];
-      if (index % batchTurn === batchTurn - 1) await nextTurn();
-      deliveries.push(deliver(entry));
-    }
-    return Promise.all(deliveries);
-  }
-
   // ---- MCP
 
   /** null: it is plain. */
@@ -213,40 +159,16 @@ export class Dispatcher {
   }
 
   #mcpConnection(session: Session): McpConnection {
+    const { mcp } = this;
     const { profile, subscriptionsMax, waitSecondsMax } = this.#options;
     return new McpConnection(
       {
-        ...this.sourcesFor(this.toolsFor(session.caller, session.log), () => session.writable(), session.log),
+        ...mcp.sourcesFor(mcp.toolsFor(session.caller, session.log), () => session.writable(), session.log),
         send: (line) => session.send(line),
         onError: (error) => session.log.debug({ detail: error.message }, 'MCP'),
       },
       { profile: session.profile ?? profile, subscriptionsMax, waitSecondsMax },
     );
-  }
-
-  /** How MCP calls tools for somebody; it never rejects. */
-  toolsFor(caller: Caller, log: Log): CallTool {
-    return async (name, args, by) => {
-      const passage: Passage = Object.assign({ caller, log, undelivered: null }, by);
-      try {
-        const answer = await this.#callTool(name, args, passage);
-        return { answer, undelivered: passage.undelivered };
-      } catch (error) {
-        log.error({ tool: name, err: error }, 'a tool failed');
-        return { answer: internalError, undelivered: null };
-      }
-    };
-  }
-
-  /** What MCP tells somebody; `writable` resolves when there is room for telling of more. */
-  sourcesFor(callTool: CallTool, writable: () => Promise<void>, log: Log): Sources {
-    const { coordinator } = this.#options.services;
-    return {
-      callTool,
-      watch: (swarmId, taskId, onChange) => watchSwarm(coordinator, swarmId, { taskId, onChange, writable }, log),
-      watchList: (onChange) => (this.#list ??= new SwarmList(coordinator)).watch({ onChange, writable }),
-      readEvents: (swarmId, from) => readEvents(coordinator, swarmId, from),
-    };
   }
 
   // ---- methods
@@ -267,7 +189,7 @@ export class Dispatcher {
     this.#add('tools/list', () => dialect.toolsList());
     this.#add('tools/call', async (params, passage) => {
       const { name, arguments: args = {} } = params as { readonly name: string; readonly arguments?: object };
-      const answer = await this.#callTool(name, args, passage);
+      const answer = await callTool(services, name, args, passage);
       if (isRefusal(answer)) return answer;
       try {
         return dialect.toolResult(answer);
@@ -297,44 +219,6 @@ export class Dispatcher {
     });
   }
 
-  /** The tool's fields, or why it was turned down. */
-  async #callTool(name: string, args: object, passage: Passage): Promise<object | TurnedDown> {
-    const tool = tools.get(name);
-    const handler = toolHandlers.get(name);
-    if (tool === undefined || handler === undefined) return unknownTool(name);
-    const problem = validate(tool.input, args);
-    if (problem !== null) {
-      return {
-        refused: 'invalid_arguments',
-        message: `${name}: ${problem.message}`,
-        data: { tool: name, path: problem.path },
-      };
-    }
-    if (!identifying.has(name)) await settled(passage.caller);
-    const call: Call<never> = {
-      args: args as never,
-      caller: passage.caller,
-      services: this.#options.services,
-      signal: passage.signal,
-      onWait: passage.onWait,
-      waitSecondsMax: passage.waitSecondsMax,
-      undelivered: null,
-    };
-    let answer: Answer;
-    try {
-      answer = await handler(call);
-    } catch (error) {
-      // Nobody is there to hear the answer, so it does not matter what it is.
-      if (error instanceof Abandoned) return internalError;
-      throw error;
-    }
-    passage.undelivered = call.undelivered;
-    if (isRefusal(answer)) {
-      passage.log.debug({ tool: name, reason: answer.refused, detail: answer.message }, 'refused');
-    }
-    return answer;
-  }
-
   /** The method `batch`: entries without ids, answered in order by `{result}` or `{error}`; they fail alone. */
   async #callBatch(entries: unknown, passage: LinePassage): Promise<string | TurnedDown> {
     if (!Array.isArray(entries)) {
@@ -343,7 +227,7 @@ export class Dispatcher {
     if (entries.length === 0) {
       return { refused: 'batch_empty', message: 'batch: params must hold at least one request; found none' };
     }
-    const { batchMax } = this.#options;
+    const { batchMax, batchReplyMax } = this.#options;
     if (entries.length > batchMax) {
       const message = `batch: params may hold at most ${batchMax} requests; found ${entries.length}`;
       return { refused: 'batch_too_large', message };
@@ -364,8 +248,8 @@ export class Dispatcher {
       const response = await this.#rpc.receive({ jsonrpc: '2.0', id: null, method, params }, own);
       return { line: encodeEntry(response!), undelivered: own.undelivered };
     };
-    const deliveries = await this.#inWindow(entries, run, (_, why) => refused(why));
-    passage.undelivered = all(deliveries);
+    const deliveries = await answerInWindow(entries, batchReplyMax, run, (_, why) => refused(why));
+    passage.undelivered = allUndelivered(deliveries);
     return `[${deliveries.map(({ line }) => line).join(',')}]`;
   }
 
@@ -375,31 +259,10 @@ export class Dispatcher {
   }
 }
 
-const internalError: TurnedDown = {
-  refused: 'internal_error',
-  message: 'the server has a bug here, and its log has the details: whether the request took effect is not known',
-};
-
 const profileTooLate: TurnedDown = {
   refused: 'invalid_arguments',
   message: 'initialize: profile has to be chosen before the connection speaks MCP',
   data: { path: 'profile' },
-};
-
-const nestedBatch: TurnedDown = {
-  refused: 'invalid_arguments',
-  message: 'batch: a batch cannot be an entry of a batch',
-};
-
-const notExecuted: TurnedDown = {
-  refused: 'batch_reply_too_large',
-  message: 'the replies before this entry fill the longest line, so it was not executed: send it in another batch',
-};
-
-const replyDropped: TurnedDown = {
-  refused: 'batch_reply_too_large',
-  message: 'this entry was executed, but its reply does not fit beside the others: ask for what it said by itself',
-  data: { definite: false },
 };
 
 const nothingSpoken: ReadonlySet<Era> = new Set();
@@ -407,17 +270,6 @@ const nothingSpoken: ReadonlySet<Era> = new Set();
 const silence: Delivery = { line: undefined, undelivered: null };
 
 const batchEntry = methods.get('batch')!.input['items'] as Schema;
-
-/** JSON-RPC has no empty batch: one that held only notifications is not answered at all. */
-function joined(deliveries: readonly Delivery[]): string | undefined {
-  const lines = deliveries.flatMap(({ line }) => line ?? []);
-  return lines.length === 0 ? undefined : `[${lines.join(',')}]`;
-}
-
-function all(deliveries: readonly Delivery[]): (() => void) | null {
-  const undelivered = deliveries.flatMap((delivery) => delivery.undelivered ?? []);
-  return undelivered.length === 0 ? null : () => undelivered.forEach((each) => each());
-}
 
 /** Ids and results are JSON text on their way through. */
 function encode(response: JSONRPCResponse): string {
@@ -441,19 +293,4 @@ function unknownMethod(method: string): TurnedDown {
     message: `there is no method ${excerpt(method)}: ${hint}`,
     data: { method: excerpt(method) },
   };
-}
-
-function unknownTool(name: string): TurnedDown {
-  const nearest = nearestOf(name, [...tools.keys()]);
-  const hint = nearest === undefined ? 'tools/list shows those that there are' : `did you mean ${nearest}?`;
-  return {
-    refused: 'unknown_tool',
-    message: `there is no tool ${excerpt(name)}: ${hint}`,
-    data: { tool: excerpt(name) },
-  };
-}
-
-/** Requests that came after a `swarm_init` or `swarm_join` of their connection rest on what it brings. */
-async function settled(caller: Caller): Promise<void> {
-  while (caller.settling !== null) await caller.settling;
 }

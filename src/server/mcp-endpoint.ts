@@ -59,18 +59,18 @@ export class McpEndpoint {
     this.#options = options;
     this.#agents = new KeptCallers({
       newCaller,
-      toolsFor: (caller) => dispatcher.toolsFor(caller, log),
+      toolsFor: (caller) => dispatcher.mcp.toolsFor(caller, log),
       idleMs: limits.sessionIdleMs,
     });
     this.#mcp = new McpHttp({
       serve,
       newSession: (writable): Peer => {
         const caller = newCaller();
-        const sources = dispatcher.sourcesFor(dispatcher.toolsFor(caller, log), writable, log);
+        const sources = dispatcher.mcp.sourcesFor(dispatcher.mcp.toolsFor(caller, log), writable, log);
         return { ...sources, end: () => caller.end() };
       },
       newRequest: (writable): Peer => ({
-        ...dispatcher.sourcesFor(this.#agents.callTool, writable, log),
+        ...dispatcher.mcp.sourcesFor(this.#agents.callTool, writable, log),
         end: () => {},
       }),
       waitSecondsMax: options.waitSecondsMax,
