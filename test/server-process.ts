@@ -1,6 +1,7 @@
 /** A real coordinator in a process of its own, for tests at the level where users stand. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,12 +11,22 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { processesMarked } from './processes.ts';
 
-export const cli = [
-  process.execPath,
-  '--import',
-  import.meta.resolve('tsx'),
-  fileURLToPath(new URL('../src/cli.ts', import.meta.url)),
-];
+const root = new URL('../', import.meta.url);
+
+/** skein as it is built, which starts in half the time of the source. */
+export const cli = [process.execPath, fileURLToPath(new URL('dist/cli.js', root))] as const;
+
+/** Nobody should wonder why a change of the source changes nothing. */
+function refuseStale(): void {
+  const built = statSync(new URL('dist/cli.js', root), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const source = fileURLToPath(new URL('src', root));
+  const newest = (readdirSync(source, { recursive: true }) as string[])
+    .map((file) => statSync(join(source, file)).mtimeMs)
+    .reduce((newer, mtime) => Math.max(newer, mtime));
+  if (newest > built) throw new Error('dist is older than src: run scripts/test, or npm run build');
+}
+
+refuseStale();
 
 export interface ServerProcess {
   readonly port: number;
@@ -54,13 +65,11 @@ export async function startServer(
     readonly dataDir?: string;
     readonly port?: number;
     readonly env?: Readonly<Record<string, string>>;
-    /** Another command line than that of the source. */
-    readonly cli?: readonly string[];
   } = {},
 ): Promise<ServerProcess> {
   const dataDir = options.dataDir ?? (await temporaryFolder(t));
-  const [program, ...args] = options.cli ?? cli;
-  const child: ChildProcess = spawn(program!, [...args, 'serve'], {
+  const [program, ...args] = cli;
+  const child: ChildProcess = spawn(program, [...args, 'serve'], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: {
       ...process.env,

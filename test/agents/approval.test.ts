@@ -5,12 +5,12 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
-import { connectRaw } from '../server-process.ts';
-import { builtCli, orHangs, programs } from './programs.ts';
+import { cli, connectRaw } from '../server-process.ts';
+import { orHangs, programs } from './programs.ts';
 import { spawnAgent } from './spawn-agent.ts';
 
 const claude = programs.find(({ name }) => name === 'claude')!;
-const [node, cli] = builtCli;
+const [node, skein] = cli;
 
 test('a person allows it', orHangs, async (t) => {
   const { asked, answer, there, work } = await asking(t);
@@ -57,7 +57,7 @@ async function asking(t: TestContext) {
   const { approvals } = await there.raw.call('swarm_status', { swarmId: there.swarmId });
   const [asked] = approvals;
   const answer = async (command: 'approve' | 'deny', ...options: string[]): Promise<void> => {
-    await promisify(execFile)(node, [cli, command, asked.approvalId, '--port', String(there.port), ...options]);
+    await promisify(execFile)(node, [skein, command, asked.approvalId, '--port', String(there.port), ...options]);
   };
   return { asked, answer, there, work, told: () => told };
 }

@@ -1,9 +1,9 @@
 /** Agents' command lines as MCP clients: their model takes part in a swarm, as a worker and as who submits. */
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
-import { connectRaw, startServer, temporaryFolder } from '../server-process.ts';
+import { cli, connectRaw, startServer, temporaryFolder } from '../server-process.ts';
 import { startModel, type Answer, type Conversation } from './fake-model.ts';
-import { builtCli, environmentOf, orHangs, programs, run, type Program } from './programs.ts';
+import { environmentOf, orHangs, programs, run, type Program } from './programs.ts';
 
 /** The fields of a tool's result, round which agents put words of their own. */
 const fieldsOf = (result: string): any => JSON.parse(result.slice(result.indexOf('{'), result.lastIndexOf('}') + 1));
@@ -74,7 +74,7 @@ async function place(t: TestContext, program: Program, transport: 'stdio' | 'htt
   const { swarmId } = await raw.call('swarm_init');
   const home = await temporaryFolder(t);
   const env = await environmentOf(program, home, await startModel(t, part === 'worker' ? worker : submitter));
-  const [command, ...args] = builtCli;
+  const [command, ...args] = cli;
   const bridge = { command, args: [...args, 'bridge', '--port', String(port), '--profile', part] };
   const server = transport === 'stdio' ? bridge : { url: `http://127.0.0.1:${httpPort}/mcp` };
   await program.addServer(home, server, env);

@@ -13,9 +13,6 @@ import { promisify } from 'node:util';
 
 const installed = fileURLToPath(new URL('./programs/node_modules/.bin', import.meta.url));
 
-/** Agents run in folders where tsx, with which the source is run, is not found. */
-export const builtCli = [process.execPath, fileURLToPath(new URL('../../dist/cli.js', import.meta.url))] as const;
-
 export type Environment = Readonly<Record<string, string>>;
 export type Server = { readonly command: string; readonly args: readonly string[] } | { readonly url: string };
 

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import { connectRaw, startServer, temporaryFolder, type RawConnection } from '../server-process.ts';
 import { noneLeft } from '../system/processes.ts';
 import { startModel, type Model } from './fake-model.ts';
-import { builtCli, environmentOf, type Program } from './programs.ts';
+import { environmentOf, type Program } from './programs.ts';
 
 export interface SpawnedAgent {
   readonly port: number;
@@ -30,7 +30,7 @@ export async function spawnAgent(t: TestContext, program: Program, model: Model)
     config,
     `agentTypes: {agent: {template: ${program.template}, args: ${JSON.stringify(program.more)}, env: ${names}}}`,
   );
-  const { port } = await startServer(t, { cli: builtCli, env: { ...env, MCP_CONFIG: config } });
+  const { port } = await startServer(t, { env: { ...env, MCP_CONFIG: config } });
   const raw = await connectRaw(t, port);
   const { swarmId } = await raw.call('swarm_init');
   const { agentId } = await raw.call('agent_spawn', { swarmId, agentType: 'agent' });

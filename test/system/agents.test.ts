@@ -290,9 +290,7 @@ describe('an agent of the Agent Client Protocol', () => {
   });
 
   test('reaches its swarm by the MCP server that it is given', async (t) => {
-    // Where tsx is found, with which the server of this test runs.
-    const project = JSON.stringify(fileURLToPath(new URL('../..', import.meta.url)));
-    const there = await place(t, coder('companion').replace('runtime', `cwd: ${project}, runtime`));
+    const there = await place(t, coder('companion'));
     const agentIds = await spawn(there, 'coder');
     const { taskId } = await there.raw.call('task_orchestrate', { task: 'Tell' });
     const { status, result } = await there.ended(taskId);
