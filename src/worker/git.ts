@@ -13,6 +13,16 @@ const gitMsMax = 10 * 60_000;
 const outputBytesMax = 1024 * 1024;
 const messageCharsMax = 500;
 
+const startsMax = 3;
+
+interface Failure extends Error {
+  readonly code?: unknown;
+  readonly stderr?: string;
+  readonly signal?: string | null;
+  /** By us, since it took too long. */
+  readonly killed?: boolean;
+}
+
 /** `message` is git's own, or why it did not run. */
 export class GitError extends Error {
   /** null: it did not end by itself. */
@@ -25,7 +35,11 @@ export class GitError extends Error {
 }
 
 /** Resolves with what it wrote, without the newline at the end. @throws GitError */
-export async function git(folder: string, args: readonly string[]): Promise<string> {
+export function git(folder: string, args: readonly string[]): Promise<string> {
+  return attempt(folder, args, startsMax);
+}
+
+async function attempt(folder: string, args: readonly string[], starts: number): Promise<string> {
   try {
     const { stdout } = await run('git', ['-C', folder, ...args], {
       env: environment(),
@@ -34,7 +48,9 @@ export async function git(folder: string, args: readonly string[]): Promise<stri
     });
     return stdout.replace(/\n$/, '');
   } catch (error) {
-    const { code, stderr = '', message } = error as Error & { readonly code?: unknown; readonly stderr?: string };
+    const { code, stderr = '', message, signal, killed } = error as Failure;
+    // Until it has become git it is a copy of the worker, mark included: who stops the agent then has hit it.
+    if (signal === 'SIGTERM' && killed === false && starts > 1) return attempt(folder, args, starts - 1);
     if (code === 'ENOENT') throw new GitError('there is no program git in PATH', null);
     const said = stderr.trim().replace(/\s*\n\s*/g, '; ') || message;
     throw new GitError(
