@@ -6,7 +6,7 @@
  * an agent that was away when it was given and asks again.
  */
 import { createHash } from 'node:crypto';
-import { actingAgent } from './agent.ts';
+import { actingAgent } from './acting.ts';
 import type { CommandOf } from './command.ts';
 import { findAssignment } from './evolve.ts';
 import type { Json, JsonObject } from './json.ts';

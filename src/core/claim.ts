@@ -1,5 +1,5 @@
 /** Rules of claiming work under a lease, and what the holder is given: what was done before, and what it is to do. */
-import { workingAgent } from './agent.ts';
+import { workingAgent } from './acting.ts';
 import { partOf } from './ballot.ts';
 import type { Event } from './event.ts';
 import { findAssignment } from './evolve.ts';

@@ -2,7 +2,7 @@
  * Rules of holding a claim: it is fenced by the attempt number and a lease token. Any call of the holder renews all its
  * leases, at most once per third of a lease.
  */
-import { actingAgent, workingAgent } from './agent.ts';
+import { actingAgent, workingAgent } from './acting.ts';
 import { newestUsage } from './budget.ts';
 import type { Actor } from './command.ts';
 import type { Event } from './event.ts';

@@ -3,7 +3,7 @@
  * until they are acknowledged or expire. A broadcast is one message in several inboxes: it is in all of them or, when
  * one is full, in none.
  */
-import { actingAgent, refuseClosed, refuseUnknownAgent } from './agent.ts';
+import { actingAgent, refuseClosed, refuseUnknownAgent } from './acting.ts';
 import type { CommandOf } from './command.ts';
 import { blobsOnlyIn } from './index/inboxes.ts';
 import { pendingFor } from './pending.ts';

@@ -5,7 +5,7 @@
  * agent never conflicts with itself. A reservation ends when it is released, at its time, with the claim that it was
  * made for, and with its agent. It is an agreement: skein touches no files and holds back nobody who does not ask.
  */
-import { actingAgent } from './agent.ts';
+import { actingAgent } from './acting.ts';
 import type { CommandOf } from './command.ts';
 import { faultOf, overlap, parseGlob, plainGlob } from './glob.ts';
 import { holding } from './lease.ts';
