@@ -10,8 +10,8 @@ import { actingAgent } from './acting.ts';
 import type { CommandOf } from './command.ts';
 import { findAssignment } from './evolve.ts';
 import type { Json, JsonObject } from './json.ts';
-import { holding } from './lease.ts';
-import { heldBy, pendingFor } from './pending.ts';
+import { holding, onlyClaim } from './lease.ts';
+import { pendingFor } from './pending.ts';
 import { isRefusal, refuse, type Refusal } from './refusal.ts';
 import { happened, iso, type Reply, type Rule } from './rule.ts';
 import type { Agent, Approval, Assignment, State } from './state.ts';
@@ -129,18 +129,9 @@ function claimOf(
   { actor, assignmentId }: CommandOf<'approve'>,
   now: number,
 ): string | null | Refusal {
-  const claimed = heldBy(state, agent).filter(({ assignment }) => assignment.work.status === 'claimed');
   const own = 'claim' in actor ? actor.claim : null;
-  if (assignmentId === null && own === null && claimed.length > 1) {
-    const ids = claimed.map(({ assignment }) => assignment.id);
-    return refuse(
-      'invalid_arguments',
-      `agent ${agent.id} holds several assignments: say with assignmentId for which of them it asks (${ids.join(', ')})`,
-      { assignmentIds: ids },
-    );
-  }
-  const id = assignmentId ?? own?.assignmentId ?? claimed[0]?.assignment.id;
-  if (id === undefined) return null;
+  const id = assignmentId ?? own?.assignmentId ?? onlyClaim(state, agent, 'assignmentId for which of them it asks');
+  if (typeof id !== 'string') return id;
   const work = findAssignment(state, id)?.assignment.work;
   const leaseToken = own?.leaseToken ?? (work?.status === 'claimed' ? work.leaseToken : '');
   const held = holding(state, { actor, assignmentId: id, leaseToken }, now, actingAgent);

@@ -104,6 +104,19 @@ export interface Held {
   readonly claim: Claim;
 }
 
+/** The assignment that is meant where none is named: the only one that the agent has claimed; null: it has none. */
+export function onlyClaim(state: State, agent: Agent, sayWith: string): string | null | Refusal {
+  const claimed = heldBy(state, agent).flatMap(({ assignment: { id, work } }) =>
+    work.status === 'claimed' ? [id] : [],
+  );
+  if (claimed.length <= 1) return claimed[0] ?? null;
+  return refuse(
+    'invalid_arguments',
+    `agent ${agent.id} holds several assignments: say with ${sayWith} (${claimed.join(', ')})`,
+    { assignmentIds: claimed },
+  );
+}
+
 /** The claim that a caller speaks of, if it is still its agent's own and its lease has not run out. */
 export function holding(
   state: State,

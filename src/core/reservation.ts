@@ -8,8 +8,8 @@
 import { actingAgent } from './acting.ts';
 import type { CommandOf } from './command.ts';
 import { faultOf, overlap, parseGlob, plainGlob } from './glob.ts';
-import { holding } from './lease.ts';
-import { heldBy, pendingFor } from './pending.ts';
+import { holding, onlyClaim } from './lease.ts';
+import { pendingFor } from './pending.ts';
 import { isRefusal, refuse, type Refusal } from './refusal.ts';
 import { happened, iso, type Decision, type Rule, type World } from './rule.ts';
 import type { Agent, Reservation, State } from './state.ts';
@@ -97,15 +97,8 @@ function claimOf(
     const held = holding(state, { actor, ...claim }, now, actingAgent);
     return isRefusal(held) ? held : claim;
   }
-  const claimed = heldBy(state, agent).flatMap(({ assignment: { id, work } }) =>
-    work.status === 'claimed' ? [id] : [],
-  );
-  if (claimed.length <= 1) return { assignmentId: claimed[0] ?? null };
-  return refuse(
-    'invalid_arguments',
-    `agent ${agent.id} holds several assignments: say with assignmentId and leaseToken for which of them the files are (${claimed.join(', ')})`,
-    { assignmentIds: claimed },
-  );
+  const only = onlyClaim(state, agent, 'assignmentId and leaseToken for which of them the files are');
+  return only === null || typeof only === 'string' ? { assignmentId: only } : only;
 }
 
 function refuseGlobs(globs: readonly string[]): Refusal | null {
