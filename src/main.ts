@@ -2,7 +2,7 @@
  * The composition root of `skein serve`: reads what is configured, wires the parts, listens, and takes all down again.
  */
 import { fileURLToPath } from 'node:url';
-import { loadAgentTypes } from './agent-types.ts';
+import { loadAgentTypes, type AgentTypes } from './agent-types.ts';
 import { ConfigError, settings, type Config } from './config.ts';
 import { systemClock } from './coordinator/clock.ts';
 import { Coordinator } from './coordinator/coordinator.ts';
@@ -49,12 +49,7 @@ export async function serve(
   const loaded = loadAgentTypes(config.configFile, { required: options.configFileNamed });
   if (!loaded.ok) throw new ConfigError(loaded.problems.join('\n'));
   const { agentTypes } = loaded;
-  const ours = [...agentTypes.values()].find(({ runtime }) => runtime !== 'external');
-  if (config.dialect === 'mcp' && ours !== undefined) {
-    throw new ConfigError(
-      `${settings.dialect.env} is mcp, and the worker of agent type ${ours.name} speaks plain: leave it at auto, or have external agent types only`,
-    );
-  }
+  checkDialect(config.dialect, agentTypes);
   const clientWaits = config.clientWaits === null ? new Map<string, number>() : readWaits(config.clientWaits);
   if (typeof clientWaits === 'string') throw new ConfigError(`${settings.clientWaits.env}: ${clientWaits}`);
 
@@ -220,6 +215,26 @@ export async function serve(
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** @throws ConfigError for a type whose worker or program speaks what such a port does not. */
+function checkDialect(dialect: Config['dialect'], agentTypes: AgentTypes): void {
+  const types = [...agentTypes.values()];
+  const name = settings.dialect.env;
+  const ofWorker = types.find(({ runtime }) => runtime !== 'external');
+  if (dialect === 'mcp' && ofWorker !== undefined) {
+    throw new ConfigError(
+      `${name} is mcp, and the worker of agent type ${ofWorker.name} speaks plain: leave it at auto, or have external agent types only`,
+    );
+  }
+  const bridged = types.find(
+    (type) => type.runtime !== 'external' && type.mcp && (type.runtime === 'acp' || type.template !== undefined),
+  );
+  if (dialect === 'plain' && bridged !== undefined) {
+    throw new ConfigError(
+      `${name} is plain, and the programs of agent type ${bridged.name} reach their swarm by MCP: leave it at auto, or say mcp: false for that type`,
+    );
   }
 }
 

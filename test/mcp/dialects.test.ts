@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { eraOf, type Era } from '../../src/dialects/mcp/era.ts';
@@ -231,12 +231,29 @@ test('a port can be kept to one dialect', async (t) => {
   assert.equal((await mcp.request('tools/call', { name: 'swarm_status' })).result.isError, true);
 });
 
-test('a port that speaks MCP only is none for workers of ours, which the server says before it starts one', async (t) => {
+describe('a port of one dialect with agents that speak the other is turned down before an agent is started', () => {
+  test('MCP only, and a worker of ours', async (t) => {
+    const said = await refusal(t, 'mcp', 'coder: { argv: [cat] }');
+    assert.match(said, /MCP_DIALECT is mcp, and the worker of agent type coder speaks plain/);
+  });
+
+  test('plain only, and a command line or an agent that reaches its swarm by MCP', async (t) => {
+    const said = await refusal(t, 'plain', 'own: { argv: [cat], mcp: true }, coder: { template: claude }');
+    assert.match(
+      said,
+      /MCP_DIALECT is plain, and the programs of agent type coder reach their swarm by MCP: .* mcp: false/,
+    );
+    assert.match(await refusal(t, 'plain', 'acp: { runtime: acp, argv: [cat] }'), /of agent type acp reach/);
+  });
+});
+
+/** What `skein serve` writes with these agent types before it ends. */
+async function refusal(t: TestContext, dialect: string, agentTypes: string): Promise<string> {
   const folder = await temporaryFolder(t);
   const config = join(folder, 'skein.yaml');
-  writeFileSync(config, 'agentTypes: { coder: { argv: [cat] } }\n');
+  writeFileSync(config, `agentTypes: { ${agentTypes} }\n`);
   const flags = ['--port', '0', '--http-port', '0', '--data-dir', join(folder, 'data'), '--config', config];
-  const child = spawn(cli[0]!, [...cli.slice(1), 'serve', ...flags, '--dialect', 'mcp'], { stdio: 'pipe' });
+  const child = spawn(cli[0]!, [...cli.slice(1), 'serve', ...flags, '--dialect', dialect], { stdio: 'pipe' });
   t.after(() => child.kill('SIGKILL'));
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
@@ -245,6 +262,6 @@ test('a port that speaks MCP only is none for workers of ours, which the server 
     if (said.includes('listening')) child.kill('SIGKILL');
   });
   const [code] = (await once(child, 'close')) as [number | null];
-  assert.ok(code !== 0, said);
-  assert.match(said, /MCP_DIALECT is mcp, and the worker of agent type coder speaks plain/);
-});
+  assert.ok(code !== null && code !== 0, said);
+  return said;
+}
