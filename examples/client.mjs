@@ -11,7 +11,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { connect, SkeinError } from 'skein';
 
-const file = process.argv[2] ?? new URL(import.meta.url).pathname;
+const file = process.argv[2] ?? new URL(import.meta.url);
 const text = readFileSync(file, 'utf8');
 
 /** Claims and answers until the session is over. */
