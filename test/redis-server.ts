@@ -25,7 +25,7 @@ export async function startRedis(
   ...options: string[]
 ): Promise<RedisServer> {
   const dir = mkdtempSync(join(tmpdir(), 'skein-redis-'));
-  const port = await freePort();
+  let port = 0;
   let child: ChildProcess | undefined;
 
   async function start(): Promise<void> {
@@ -33,6 +33,18 @@ export async function startRedis(
     child = spawn('redis-server', [...args, ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
     await ready(child);
     await ping(port);
+  }
+
+  /** A port that was free a moment ago may have been taken since. */
+  async function startSomewhere(): Promise<void> {
+    for (;;) {
+      port = await freePort();
+      try {
+        return await start();
+      } catch (error) {
+        if (!(error as Error).message.includes('Address already in use')) throw error;
+      }
+    }
   }
 
   async function kill(): Promise<void> {
@@ -49,7 +61,7 @@ export async function startRedis(
 
   t.after(end);
   // Without a test there is nothing whose end would call back.
-  await start().catch(async (error: unknown) => {
+  await startSomewhere().catch(async (error: unknown) => {
     await end();
     throw error;
   });
@@ -73,7 +85,8 @@ function ready(child: ChildProcess): Promise<void> {
       const missing = error.code === 'ENOENT';
       reject(missing ? new Error("redis-server was not found: install Debian's package redis-server") : error);
     });
-    child.on('exit', () => reject(new Error(`redis-server ended:\n${said.join('\n')}`)));
+    // Not `exit`: what it said last is to be read first.
+    child.on('close', () => reject(new Error(`redis-server ended:\n${said.join('\n')}`)));
     createInterface({ input: child.stdout! }).on('line', (line) => {
       said.push(line);
       if (line.includes('Ready to accept connections')) resolve();

@@ -172,6 +172,8 @@ export async function connectRaw(t: TestContext, port: number): Promise<RawConne
     } else if (waiting.length > 0) waiting.shift()!(line);
     else lines.push(line);
   });
+  // A reset ends it like any other end: a server that is killed leaves unread what was sent to it last.
+  reader.on('error', () => reader.close());
   reader.on('close', () => {
     over = true;
     for (const each of waiting.splice(0)) each(undefined);

@@ -9,7 +9,7 @@ async function atWork(t: TestContext, server: ServerProcess, join: object = {}) 
   const [agent, person] = [await connectRaw(t, server.port), await connectRaw(t, server.port)];
   const { swarmId } = await person.call('swarm_init');
   const { agentId, resumeToken } = await agent.call('swarm_join', { swarmId, name: 'ann', ...join });
-  const { taskId } = await person.call('task_orchestrate', { swarmId, task: { description: 'Publish', timeout: 1 } });
+  const { taskId } = await person.call('task_orchestrate', { swarmId, task: { description: 'Publish' } });
   const { assignment } = await agent.call('task_next', { waitSeconds: 60 });
   return { agent, person, swarmId, agentId, taskId, resumeToken, assignment };
 }

@@ -187,7 +187,7 @@ describe('an agent whose type is a command', () => {
     const agentIds = (await Promise.all(kinds.map((kind) => spawn(there, kind)))).flat();
     const outcome = async (agentType: string): Promise<any> => {
       const { taskId } = await there.raw.call('task_orchestrate', {
-        task: { description: agentType, agentType, timeout: 2 },
+        task: { description: agentType, agentType, ...(agentType === 'hangs' && { timeout: 2 }) },
         execution: { retryPolicy: 'fixed', retryDelay: 10, maxAttempts: 2 },
       });
       const { status, phases } = await there.ended(taskId);
@@ -217,7 +217,7 @@ describe('an agent whose type is a command', () => {
     while ((await follower.message()).params.event.type !== 'assignment_claimed');
     await there.raw.call('task_cancel', { taskId });
     // The worker takes its next work only when the program has ended.
-    const next = await there.raw.call('task_orchestrate', { task: { description: 'again', deadline: 1 } });
+    const next = await there.raw.call('task_orchestrate', { task: 'again' });
     while (true) {
       const { event } = (await follower.message()).params;
       if (event.type === 'assignment_claimed' && event.assignmentId.startsWith(next.taskId)) break;
@@ -322,7 +322,7 @@ describe('an agent of the Agent Client Protocol', () => {
     const events = await follow(t, there, ({ type }) => type === 'progress_reported');
     assert.equal(events.at(-1).progress, 'waiting');
     await there.raw.call('task_cancel', { taskId });
-    const next = await there.raw.call('task_orchestrate', { task: { description: 'again', deadline: 1 } });
+    const next = await there.raw.call('task_orchestrate', { task: 'again' });
     await follow(
       t,
       there,

@@ -2,24 +2,12 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { connectRaw, startServer, temporaryFolder, type RawConnection } from '../server-process.ts';
 import { noneLeft, workerOf } from './processes.ts';
 
 const digest = (text: string): string => `${createHash('sha256').update(text).digest('hex')}  -`;
-
-/** A port that is free now, for a server that has to come back on it. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** The first thirty runs pass, the others wait for the gate: so there is a middle, however slow the machine is. */
 const slowly = (folder: string): string => `agentTypes:
@@ -48,8 +36,7 @@ describe('kill -9', () => {
     const config = join(folder, 'skein.yaml');
     await writeFile(config, slowly(folder));
     const dataDir = join(folder, 'data');
-    const port = await freePort();
-    const first = await startServer(t, { dataDir, port, env: { MCP_CONFIG: config } });
+    const first = await startServer(t, { dataDir, env: { MCP_CONFIG: config } });
     const before = await connectRaw(t, first.port);
     const { swarmId } = await before.call('swarm_init', { maxAgents: 20 });
     const agentIds: string[] = [];
@@ -79,7 +66,8 @@ describe('kill -9', () => {
     first.kill('SIGKILL');
     await first.ended;
 
-    const second = await startServer(t, { dataDir, port, env: { MCP_CONFIG: config } });
+    // Where the workers look for it.
+    const second = await startServer(t, { dataDir, port: first.port, env: { MCP_CONFIG: config } });
     await writeFile(join(folder, 'open'), '');
     const after = await connectRaw(t, second.port);
     const status = await after.call('swarm_status', { swarmId });
@@ -119,7 +107,6 @@ describe('kill -9', () => {
     const folder = await temporaryFolder(t);
     const config = join(folder, 'skein.yaml');
     await writeFile(config, slowly(folder));
-    await writeFile(join(folder, 'open'), '');
     const server = await startServer(t, { env: { MCP_CONFIG: config } });
     const raw = await connectRaw(t, server.port);
     const { swarmId } = await raw.call('swarm_init', { maxAgents: 20 });
@@ -147,6 +134,7 @@ describe('kill -9', () => {
       process.kill(pid, 'SIGKILL');
       killed.add(event.agentId);
     }
+    await writeFile(join(folder, 'open'), '');
     for (const [taskId, input] of inputs) {
       let seen: any;
       do seen = await raw.call('task_wait', { swarmId, taskId, waitSeconds: 60 });
