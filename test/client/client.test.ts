@@ -169,7 +169,13 @@ test('calls of a client', async (suite) => {
     const skein = client(t, proxy.port, { poolSize: 1 });
     const { swarmId } = await skein.call('swarm_init');
     only(proxy, 'swarm_status', () => 'swallow');
-    const error = await failure(skein.call('swarm_status', { swarmId }, { timeoutMs: 50 }));
+    // The time passes when the request has come: of one that was not sent in time more would be known.
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const late = failure(skein.call('swarm_status', { swarmId }, { timeoutMs: 50 }));
+    await proxy.until(() => toolsOf(proxy).includes('swarm_status'));
+    t.mock.timers.tick(50);
+    t.mock.timers.reset();
+    const error = await late;
     assert.equal(error.reason, 'deadline_exceeded');
     assert.equal(error.definite, false);
     assert.equal(toolsOf(proxy).filter((tool) => tool === 'swarm_status').length, 1);

