@@ -9,7 +9,7 @@ import type { CommandType } from '../../src/agent-types.ts';
 import { execute } from '../../src/worker/execute.ts';
 import type { Job } from '../../src/worker/job.ts';
 import type { Outcome } from '../../src/worker/outcome.ts';
-import { processesMarked } from '../processes.ts';
+import { killMarked, processesMarked } from '../processes.ts';
 import { commandDefaults, jobDefaults } from './defaults.ts';
 
 type Failure = Extract<Outcome, { ok: false }>;
@@ -38,7 +38,7 @@ async function run(argv: CommandType['argv'], options: Run = {}): Promise<Outcom
     assert.deepEqual(processesMarked(`SKEIN_AGENT_ID=${agentId}`), [], 'processes are left');
     return outcome;
   } finally {
-    for (const pid of processesMarked(`SKEIN_AGENT_ID=${agentId}`)) process.kill(pid, 'SIGKILL');
+    await killMarked(`SKEIN_AGENT_ID=${agentId}`);
   }
 }
 

@@ -12,7 +12,7 @@ import type { Job } from '../../src/worker/job.ts';
 import type { Outcome } from '../../src/worker/outcome.ts';
 import { inWorktree, sweepWorktrees } from '../../src/worker/worktree.ts';
 import { repository, type Repository } from '../git-repository.ts';
-import { processesMarked } from '../processes.ts';
+import { killMarked } from '../processes.ts';
 import { temporaryFolder } from '../server-process.ts';
 
 const sh = (script: string): CommandType['argv'] => ['/bin/sh', '-c', script];
@@ -374,9 +374,5 @@ describe('many at once', () => {
 
 /** Those of a worker of ours. */
 async function stopPrograms(worker: number): Promise<void> {
-  const left = () => [1, 2].flatMap((copy) => processesMarked(`SKEIN_AGENT_ID=agent_in_worktree_${worker}_${copy}`));
-  for (let pids = left(); pids.length > 0; pids = left()) {
-    for (const pid of pids) process.kill(pid, 'SIGKILL');
-    await new Promise(setImmediate);
-  }
+  for (const copy of [1, 2]) await killMarked(`SKEIN_AGENT_ID=agent_in_worktree_${worker}_${copy}`);
 }
