@@ -341,8 +341,9 @@ describe('many at once', () => {
   test('what a killed worker has left: the changed is kept on its branch, the unchanged goes', async (t) => {
     const repo = await repository(t);
     untouched(repo);
+    // By c.log each says that it is there: the second one when it has lost its mark.
     const script = `case "$SKEIN_BRANCH" in *-1-1) echo half > a.txt; echo > c.log; exec sleep 1000;; esac
-      echo > c.log; exec env -u SKEIN_WORKTREE sleep 1000`;
+      exec env -u SKEIN_WORKTREE sh -c 'echo > c.log; exec sleep 1000'`;
     const { child, ended } = await worker(t, repo.folder, '1,2', script);
     t.after(() => stopPrograms(child.pid!));
     const paths = [1, 2].map((copy) => join(repo.folder, `.skein/worktrees/task_1-work-${copy}-1`));
