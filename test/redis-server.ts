@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { freePort } from './ports.ts';
 
 export interface RedisServer {
   readonly port: number;
@@ -25,6 +26,7 @@ export async function startRedis(
   ...options: string[]
 ): Promise<RedisServer> {
   const dir = mkdtempSync(join(tmpdir(), 'skein-redis-'));
+  // A cluster has the one 10,000 above it, too.
   const port = await freePort();
   let child: ChildProcess | undefined;
 
@@ -54,30 +56,6 @@ export async function startRedis(
     throw error;
   });
   return { port, url: `redis://127.0.0.1:${port}`, signal: (signal) => void child?.kill(signal), kill, start };
-}
-
-/**
- * One that is free, and so is the one of a cluster beside it. Both are below those that the system gives to whoever asks
- * for any: nobody takes them before Redis does, nor while it is away.
- */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(12_000 * Math.random());
-    if ((await isFree(port)) && (await isFree(port + 10_000))) return port;
-  }
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer().listen(port, '127.0.0.1');
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    return false;
-  }
-  server.close();
-  await once(server, 'close');
-  return true;
 }
 
 /** Resolves when the server says that it accepts connections; its output goes on being read. */
