@@ -22,10 +22,8 @@ export function processIds(): number[] {
 }
 
 export function processStat(pid: number): ProcessStat | undefined {
-  const line = read(pid, 'stat');
-  if (line === undefined) return undefined;
-  // Field 2 is the program's name in parentheses, and may itself contain spaces and parentheses.
-  const fieldsFrom3 = line.slice(line.lastIndexOf(')') + 2).split(' ');
+  const fieldsFrom3 = fieldsOfStat(pid);
+  if (fieldsFrom3 === undefined) return undefined;
   const [state, parent, group] = fieldsFrom3;
   return {
     parent: Number(parent),
@@ -35,10 +33,32 @@ export function processStat(pid: number): ProcessStat | undefined {
   };
 }
 
-/** Whether the process was started with exactly this variable. `entry` is `NAME=value`, ASCII. */
-export function startedWith(pid: number, entry: string): boolean {
+/**
+ * Whether the process was started with exactly this variable. `entry` is `NAME=value`, ASCII. undefined: that can be told
+ * in a moment only, as it is just becoming another program.
+ */
+export function startedWith(pid: number, entry: string): boolean | undefined {
   const environment = read(pid, 'environ');
+  if (environment === '' && isBecoming(pid)) return undefined;
   return environment !== undefined && `\0${environment}\0`.includes(`\0${entry}\0`);
+}
+
+/**
+ * Whether the process, which has just been seen without an environment, has one now or is about to: while execve puts
+ * another program into its place it has memory, but not yet its variables. The dead and the kernel's own have no memory.
+ */
+function isBecoming(pid: number): boolean {
+  const fieldsFrom3 = fieldsOfStat(pid);
+  if (fieldsFrom3 === undefined) return false;
+  const [memory, start, end] = [fieldsFrom3[20], fieldsFrom3[47], fieldsFrom3[48]];
+  const startedWithNone = start === end && end !== '0';
+  return memory !== '0' && !startedWithNone;
+}
+
+function fieldsOfStat(pid: number): string[] | undefined {
+  const line = read(pid, 'stat');
+  // Field 2 is the program's name in parentheses, and may itself contain spaces and parentheses.
+  return line?.slice(line.lastIndexOf(')') + 2).split(' ');
 }
 
 function read(pid: number, file: 'stat' | 'environ'): string | undefined {

@@ -54,11 +54,15 @@ export async function sweep(
 
   for (let waitMs = waitMsFirst; ; waitMs = Math.min(2 * waitMs, waitMsMax)) {
     // Who was alive before the look may have started another process during it, so only a look with nobody alive
-    // before it and nobody new in it is the last one.
+    // before it and nobody new in it is the last one. Nor is one that could not tell of somebody yet.
     const aliveBefore = [...found.values()].some(isRunning);
     const foundBefore = found.size;
+    let unsure = false;
     await forEachProcess((pid) => {
-      if (spared.has(pid) || !startedWith(pid, mark)) return;
+      if (spared.has(pid)) return;
+      const marked = startedWith(pid, mark);
+      if (marked === undefined) unsure = true;
+      if (!marked) return;
       const stat = processStat(pid);
       const key = `${pid} ${stat?.startTime}`;
       if (!stat?.running || found.has(key)) return;
@@ -68,7 +72,7 @@ export async function sweep(
     });
 
     const overdueMs = performance.now() - killAt;
-    const over = (!aliveBefore && found.size === foundBefore) || overdueMs > killedGoneMs;
+    const over = (!aliveBefore && !unsure && found.size === foundBefore) || overdueMs > killedGoneMs;
     if (over) {
       const left = [...found.values()].filter(isRunning).length;
       return { supported: true, terminated: found.size, killed: killed.size, left };

@@ -27,6 +27,8 @@ import { neverRan } from './program.ts';
 const turnMsMax = 10 * 60_000;
 const turnPollMs = 25;
 const subjectCharsMax = 72;
+/** For a program of which it cannot be told yet whether it uses a worktree. */
+const looksMax = 40;
 
 /** What became of an attempt's worktree. */
 export type WorktreeReport = {
@@ -118,7 +120,7 @@ export async function sweepWorktrees({ cwd, worktree }: Located, { signal, log }
       // Others may have swept meanwhile.
       for (const name of await abandoned(place)) {
         const tree = treeNamed(place, name, await readFile(recordOf(place, name, 'base'), 'utf8').catch(() => ''));
-        if (isInUse(tree)) continue;
+        if (await isInUse(tree)) continue;
         try {
           if (existsSync(tree.path)) {
             const secured = await secure(tree, 'What a worker left that was killed');
@@ -313,10 +315,16 @@ async function abandoned(place: Place): Promise<string[]> {
 }
 
 /** A program may outlive its worker for a moment, until it is found and ended. */
-function isInUse({ path }: Tree): boolean {
+async function isInUse({ path }: Tree): Promise<boolean> {
+  if (!procfsSupported) return false;
   // The bytes of the path, as they are read from /proc.
   const mark = Buffer.from(`SKEIN_WORKTREE=${path}`).toString('latin1');
-  return procfsSupported && processIds().some((pid) => startedWith(pid, mark));
+  for (let looks = 1; ; looks += 1) {
+    const told = processIds().map((pid) => startedWith(pid, mark));
+    if (told.includes(true)) return true;
+    if (!told.includes(undefined) || looks === looksMax) return false;
+    await sleep(turnPollMs);
+  }
 }
 
 function treeNamed(place: Place, name: string, base: string): Tree {

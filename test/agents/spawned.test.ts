@@ -1,7 +1,7 @@
 /** Agents' command lines started by agent_spawn: what they answer and use arrives, and a run that was no success is none. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { processesMarked } from '../processes.ts';
+import { killIfThere, processesMarked } from '../processes.ts';
 import { connectRaw } from '../server-process.ts';
 import { tokens } from './fake-model.ts';
 import { orHangs, programs } from './programs.ts';
@@ -73,12 +73,4 @@ for (const program of programs) {
       await there.end();
     });
   });
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It ended with its parent.
-  }
 }

@@ -11,6 +11,7 @@ import {
   type Held,
   type TaskNextResult,
 } from '../../src/client/client.ts';
+import { freePort } from '../ports.ts';
 import { startServer, type ServerProcess } from '../server-process.ts';
 import { startProxy, toolsOf, type Proxy } from './proxy.ts';
 
@@ -294,7 +295,7 @@ test('sessions as agents', async (suite) => {
 });
 
 test('kill -9 of the coordinator: the agent comes back and finishes what it holds', async (t) => {
-  const server = await startServer(t);
+  const server = await startServer(t, { port: await freePort() });
   const { session, skein, submit, ended, swarmId } = await scene(t, server, { retryAttempts: 12, retryDelayMs: 20 });
   const taskId = await submit();
   const work = await claim(session);

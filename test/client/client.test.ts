@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { connect, SkeinError, type Client, type ClientOptions } from '../../src/client/client.ts';
+import { freePort } from '../ports.ts';
 import { startServer } from '../server-process.ts';
 import { startProxy, toolsOf, type Proxy } from './proxy.ts';
-import { closedPort, send, startScriptedServer } from './scripted-server.ts';
+import { send, startScriptedServer } from './scripted-server.ts';
 
 function client(t: TestContext, port: number, options: ClientOptions = {}): Client {
   const connected = connect({ host: '127.0.0.1', port, poolMin: 0, retryDelayMs: 1, ...options });
@@ -232,7 +233,7 @@ test('calls of a client', async (suite) => {
 });
 
 test('nobody listens: the call definitely did not happen', async (t) => {
-  const port = await closedPort();
+  const port = await freePort();
   const error = await failure(client(t, port).call('swarm_init'));
   assert.equal(error.reason, 'connect_failed');
   assert.equal(error.code, null);
@@ -242,7 +243,7 @@ test('nobody listens: the call definitely did not happen', async (t) => {
 });
 
 test('kill -9 of the coordinator in the middle: calls go on when it is back', async (t) => {
-  const server = await startServer(t);
+  const server = await startServer(t, { port: await freePort() });
   const skein = client(t, server.port, { retryAttempts: 12, retryDelayMs: 20, callTimeoutMs: 120_000 });
   const { swarmId } = await skein.call('swarm_init');
   server.kill('SIGKILL');

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { connect, SkeinError, type EventStream, type SwarmEvent } from '../../src/client/client.ts';
+import { freePort } from '../ports.ts';
 import { startServer } from '../server-process.ts';
 import { startProxy } from './proxy.ts';
 import { send, startScriptedServer } from './scripted-server.ts';
@@ -32,7 +33,7 @@ async function failure(promise: Promise<unknown>): Promise<SkeinError> {
 const of = (type: string) => (event: SwarmEvent) => event.type === type;
 
 test('events without gap or repetition across cut connections and kill -9', async (t) => {
-  const server = await startServer(t);
+  const server = await startServer(t, { port: await freePort() });
   const proxy = await startProxy(t, server.port);
   const skein = connect({ host: '127.0.0.1', port: proxy.port, retryAttempts: 12, retryDelayMs: 20 });
   t.after(() => skein.close());

@@ -34,13 +34,3 @@ export async function startScriptedServer(
 export function send(socket: Socket, message: object): void {
   socket.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
 }
-
-/** A port on which nobody listens. */
-export async function closedPort(): Promise<number> {
-  const server = createServer().listen({ port: 0, host: '127.0.0.1' });
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}

@@ -11,7 +11,7 @@ import type { Finding } from '../../src/commands/doctor/finding.ts';
 import { checkNode } from '../../src/commands/doctor/environment.ts';
 import { runCliIn } from '../examples/run-cli.ts';
 import { repository } from '../git-repository.ts';
-import { processesMarked } from '../processes.ts';
+import { killMarked, processesMarked } from '../processes.ts';
 import { startRedis } from '../redis-server.ts';
 import { startServer, temporaryFolder } from '../server-process.ts';
 
@@ -232,9 +232,7 @@ test('a trivial task, from end to end, of which nothing is left', async (t) => {
   me: {runtime: external}
 `,
   );
-  t.after(() => {
-    for (const pid of processesMarked(mark)) process.kill(pid, 'SIGKILL');
-  });
+  t.after(() => killMarked(mark));
   git('add', 'skein.yaml');
   git('commit', '--quiet', '--message', 'types');
   const temporary = await temporaryFolder(t);

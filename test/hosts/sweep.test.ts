@@ -10,16 +10,14 @@ import { fileURLToPath } from 'node:url';
 import type { CommandType } from '../../src/agent-types.ts';
 import { sweep } from '../../src/hosts/sweep.ts';
 import { execute } from '../../src/worker/execute.ts';
-import { processesMarked } from '../processes.ts';
+import { killMarked, processesMarked } from '../processes.ts';
 
 let agents = 0;
 
 /** An agent id of this test alone; whatever still carries it at the end is killed. */
 function newAgentId(t: TestContext): string {
   const agentId = `agent_sweep_${process.pid}_${++agents}`;
-  t.after(() => {
-    for (const pid of processesMarked(`SKEIN_AGENT_ID=${agentId}`)) process.kill(pid, 'SIGKILL');
-  });
+  t.after(() => killMarked(`SKEIN_AGENT_ID=${agentId}`));
   return agentId;
 }
 

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { freePort } from '../ports.ts';
 import { cli, connectRaw, startServer, temporaryFolder, type RawConnection } from '../server-process.ts';
 import { call, newestOfEach } from './clients.ts';
 
@@ -67,7 +68,7 @@ for (const { name, connect } of newestOfEach) {
 
 test('the program that a worker runs asks beside it, over the bridge, and is answered after a crash of the coordinator', async (t) => {
   const dataDir = await temporaryFolder(t);
-  const server = await startServer(t, { dataDir });
+  const server = await startServer(t, { dataDir, port: await freePort() });
   const worker = await connectRaw(t, server.port);
   const { swarmId } = await worker.call('swarm_init');
   const { agentId } = await worker.call('swarm_join', { swarmId });

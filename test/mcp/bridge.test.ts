@@ -12,6 +12,7 @@ import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport as StdioClientTransportV1 } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { bridge } from '../../src/bridge.ts';
 import { profiles, tools } from '../../src/spec.ts';
+import { freePort } from '../ports.ts';
 import { cli, connectRaw, startServer, temporaryFolder } from '../server-process.ts';
 import { call } from './clients.ts';
 
@@ -87,7 +88,7 @@ test('MCP clients over the bridge', async (t) => {
 for (const mode of ['legacy', { pin: '2026-07-28' }] as const) {
   test(`a restart of the coordinator, seen from a client of ${JSON.stringify(mode)}`, async (t) => {
     const dataDir = await temporaryFolder(t);
-    const server = await startServer(t, { dataDir });
+    const server = await startServer(t, { dataDir, port: await freePort() });
     const client = new Client(me, { versionNegotiation: { mode } });
     const transport = new StdioClientTransport({ command: cli[0]!, args: args(server.port) });
     t.after(() => transport.close());
@@ -116,7 +117,7 @@ for (const mode of ['legacy', { pin: '2026-07-28' }] as const) {
 
 test('a program that a worker runs acts as its agent, before and after a restart of the coordinator', async (t) => {
   const dataDir = await temporaryFolder(t);
-  const server = await startServer(t, { dataDir });
+  const server = await startServer(t, { dataDir, port: await freePort() });
   const worker = await connectRaw(t, server.port);
   const { swarmId } = await worker.call('swarm_init');
   const { agentId, resumeToken } = await worker.call('swarm_join', { swarmId });

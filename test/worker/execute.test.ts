@@ -9,7 +9,7 @@ import type { CommandType } from '../../src/agent-types.ts';
 import { execute } from '../../src/worker/execute.ts';
 import type { Job } from '../../src/worker/job.ts';
 import type { Outcome } from '../../src/worker/outcome.ts';
-import { processesMarked } from '../processes.ts';
+import { killMarked, processesMarked } from '../processes.ts';
 import { commandDefaults, jobDefaults } from './defaults.ts';
 
 type Failure = Extract<Outcome, { ok: false }>;
@@ -38,7 +38,7 @@ async function run(argv: CommandType['argv'], options: Run = {}): Promise<Outcom
     assert.deepEqual(processesMarked(`SKEIN_AGENT_ID=${agentId}`), [], 'processes are left');
     return outcome;
   } finally {
-    for (const pid of processesMarked(`SKEIN_AGENT_ID=${agentId}`)) process.kill(pid, 'SIGKILL');
+    await killMarked(`SKEIN_AGENT_ID=${agentId}`);
   }
 }
 
@@ -146,9 +146,10 @@ describe('the environment', () => {
       delete process.env.SKEIN_TEST_ALLOWED;
       delete process.env.SKEIN_TEST_OTHER;
     });
+    const agentId = nextAgentId();
     const text = await succeed([process.execPath, '-p', 'JSON.stringify(process.env)'], {
       type: { env: ['SKEIN_TEST_ALLOWED', 'SKEIN_TEST_UNSET'], setEnv: { MODE: 'a b', SKEIN_TASK_ID: 'forged' } },
-      job: { attempt: 3, phase: 'judge', agentId: 'agent_environment' },
+      job: { attempt: 3, phase: 'judge', agentId },
     });
     const env = JSON.parse(String(text)) as Record<string, string>;
     assert.equal(env.PATH, process.env.PATH);
@@ -168,7 +169,7 @@ describe('the environment', () => {
     assert.equal(env.MODE, 'a b');
     assert.equal(env.SKEIN_TEST_ALLOWED, 'allowed');
     assert.equal(env.SKEIN_TASK_ID, 'task_1');
-    assert.equal(env.SKEIN_AGENT_ID, 'agent_environment');
+    assert.equal(env.SKEIN_AGENT_ID, agentId);
     assert.equal(env.SKEIN_PHASE, 'judge');
     assert.equal(env.SKEIN_ATTEMPT, '3');
   });
@@ -329,9 +330,12 @@ describe('a program that is stopped', () => {
     assert.equal(asked, 1);
   });
 
-  test('one that ignores SIGTERM, and so does what it started', async () => {
-    const stubborn = sh(`trap '' TERM; (trap '' TERM; while :; do sleep 1; done) & while :; do sleep 1; done`);
-    const failure = await fail(stubborn, { type: { timeoutMs: 1_500 }, killGraceMs: 200 });
+  test('one that ignores SIGTERM, and so does what it started', async (t) => {
+    const ready = join(temporaryFolder(t), 'ready');
+    const stubborn = sh(`trap '' TERM; (: > "$0"; while :; do sleep 1; done) & while :; do sleep 1; done`);
+    // Its time is not over before it ignores the signal.
+    const waitedMs = () => appears(ready).then(() => 0);
+    const failure = await fail([...stubborn, ready], { type: { timeoutMs: 50 }, waitedMs, killGraceMs: 200 });
     assert.equal(failure.reason, 'timeout');
     assert.equal(failure.details.signal, 'SIGKILL');
   });
@@ -431,7 +435,8 @@ describe('streams', () => {
   });
 
   test('more output than allowed after the exit', async () => {
-    const failure = await fail(sh('(head -c 2000000 /dev/zero; sleep 1000) &'));
+    const late = sh('(while kill -0 $$ 2>/dev/null; do :; done; head -c 20000 /dev/zero; sleep 1000) &');
+    const failure = await fail(late, { type: { maxOutputBytes: 10_000 } });
     assert.equal(failure.reason, 'output_too_large');
     assert.equal(failure.details.exitCode, 0);
   });

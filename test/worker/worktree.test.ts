@@ -12,7 +12,7 @@ import type { Job } from '../../src/worker/job.ts';
 import type { Outcome } from '../../src/worker/outcome.ts';
 import { inWorktree, sweepWorktrees } from '../../src/worker/worktree.ts';
 import { repository, type Repository } from '../git-repository.ts';
-import { processesMarked } from '../processes.ts';
+import { killMarked } from '../processes.ts';
 import { temporaryFolder } from '../server-process.ts';
 
 const sh = (script: string): CommandType['argv'] => ['/bin/sh', '-c', script];
@@ -341,8 +341,9 @@ describe('many at once', () => {
   test('what a killed worker has left: the changed is kept on its branch, the unchanged goes', async (t) => {
     const repo = await repository(t);
     untouched(repo);
+    // By c.log each says that it is there: the second one when it has lost its mark.
     const script = `case "$SKEIN_BRANCH" in *-1-1) echo half > a.txt; echo > c.log; exec sleep 1000;; esac
-      echo > c.log; exec env -u SKEIN_WORKTREE sleep 1000`;
+      exec env -u SKEIN_WORKTREE sh -c 'echo > c.log; exec sleep 1000'`;
     const { child, ended } = await worker(t, repo.folder, '1,2', script);
     t.after(() => stopPrograms(child.pid!));
     const paths = [1, 2].map((copy) => join(repo.folder, `.skein/worktrees/task_1-work-${copy}-1`));
@@ -374,9 +375,5 @@ describe('many at once', () => {
 
 /** Those of a worker of ours. */
 async function stopPrograms(worker: number): Promise<void> {
-  const left = () => [1, 2].flatMap((copy) => processesMarked(`SKEIN_AGENT_ID=agent_in_worktree_${worker}_${copy}`));
-  for (let pids = left(); pids.length > 0; pids = left()) {
-    for (const pid of pids) process.kill(pid, 'SIGKILL');
-    await new Promise(setImmediate);
-  }
+  for (const copy of [1, 2]) await killMarked(`SKEIN_AGENT_ID=agent_in_worktree_${worker}_${copy}`);
 }

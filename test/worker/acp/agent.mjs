@@ -125,8 +125,10 @@ const behaviours = {
     return { stopReason: argument };
   },
   async wait({ update }) {
+    // From the moment that it says so.
+    const over = new Promise((resolve) => (cancelled = resolve));
     await update({ sessionUpdate: 'tool_call', toolCallId: 't1', title: 'waiting' });
-    await new Promise((resolve) => (cancelled = resolve));
+    await over;
     process.stderr.write('gave up\n');
     return { stopReason: 'cancelled' };
   },

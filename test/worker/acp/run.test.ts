@@ -8,7 +8,7 @@ import { runAcp, type AcpOptions } from '../../../src/worker/acp/run.ts';
 import type { Ask, Decision } from '../../../src/worker/approval.ts';
 import type { Job } from '../../../src/worker/job.ts';
 import type { Outcome } from '../../../src/worker/outcome.ts';
-import { processesMarked } from '../../processes.ts';
+import { killMarked, processesMarked } from '../../processes.ts';
 import { jobDefaults } from '../defaults.ts';
 
 const program = fileURLToPath(new URL('agent.mjs', import.meta.url));
@@ -54,7 +54,7 @@ async function run(argv: readonly string[], options: Run = {}): Promise<Outcome>
     assert.deepEqual(processesMarked(`SKEIN_AGENT_ID=${agentId}`), [], 'processes are left');
     return outcome;
   } finally {
-    for (const pid of processesMarked(`SKEIN_AGENT_ID=${agentId}`)) process.kill(pid, 'SIGKILL');
+    await killMarked(`SKEIN_AGENT_ID=${agentId}`);
   }
 }
 
