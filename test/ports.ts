@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /**
- * One that is free, with the one 10,000 above it, where a Redis has its cluster. Both are below those that the system gives to whoever asks for any, so
- * that none of the other tests that run meanwhile is given them.
+ * One that is free, with the one 10,000 above it, where a Redis has its cluster. Both are below those that the system
+ * gives to whoever asks for any, so that none of the other tests that run meanwhile is given them.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

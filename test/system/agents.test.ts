@@ -91,7 +91,7 @@ describe('an agent whose type is a command', () => {
       t,
       `agentTypes:
   sum:
-    argv: [/bin/sh, -c, 'until [ -e FOLDER/voted ]; do sleep 0.05; done; exec sha256sum']
+    argv: [/bin/sh, -c, 'until [ -e "FOLDER/voted" ]; do sleep 0.05; done; exec sha256sum']
     stdin: input
     capabilities: [hash]
   wrong:
@@ -175,11 +175,11 @@ describe('an agent whose type is a command', () => {
       t,
       `agentTypes:
   exits:
-    argv: [/bin/sh, -c, 'echo x >> FOLDER/exits; echo this is why >&2; exit 1']
+    argv: [/bin/sh, -c, 'echo x >> "FOLDER/exits"; echo this is why >&2; exit 1']
   hangs:
-    argv: [/bin/sh, -c, 'echo x >> FOLDER/hangs; trap "" TERM; sleep 1000 & wait; sleep 1000']
+    argv: [/bin/sh, -c, 'echo x >> "FOLDER/hangs"; trap "" TERM; sleep 1000 & wait; sleep 1000']
   floods:
-    argv: [/bin/sh, -c, 'echo x >> FOLDER/floods; head -c 100000000 /dev/zero']
+    argv: [/bin/sh, -c, 'echo x >> "FOLDER/floods"; head -c 100000000 /dev/zero']
   missing:
     argv: [./no-such-program]`,
     );
@@ -209,7 +209,7 @@ describe('an agent whose type is a command', () => {
   });
 
   test('a cancelled task ends its program at once', async (t) => {
-    const there = await place(t, `agentTypes:\n  hangs:\n    argv: [/bin/sh, -c, 'touch FOLDER/begun; sleep 1000']`);
+    const there = await place(t, `agentTypes:\n  hangs:\n    argv: [/bin/sh, -c, 'touch "FOLDER/begun"; sleep 1000']`);
     const agentIds = await spawn(there, 'hangs');
     const { taskId } = await there.raw.call('task_orchestrate', { task: 'hang' });
     const follower = await connectRaw(t, there.server.port);
