@@ -27,7 +27,7 @@ import { neverRan } from './program.ts';
 const turnMsMax = 10 * 60_000;
 const turnPollMs = 25;
 const subjectCharsMax = 72;
-/** For a program of which it cannot be told yet whether it uses a worktree. */
+/** How often it is looked who uses a worktree, as long as that cannot be told of some process yet. */
 const looksMax = 40;
 
 /** What became of an attempt's worktree. */
