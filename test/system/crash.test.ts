@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { freePort } from '../ports.ts';
 import { connectRaw, startServer, temporaryFolder, type RawConnection } from '../server-process.ts';
 import { noneLeft, workerOf } from './processes.ts';
 
@@ -36,7 +37,7 @@ describe('kill -9', () => {
     const config = join(folder, 'skein.yaml');
     await writeFile(config, slowly(folder));
     const dataDir = join(folder, 'data');
-    const first = await startServer(t, { dataDir, env: { MCP_CONFIG: config } });
+    const first = await startServer(t, { dataDir, port: await freePort(), env: { MCP_CONFIG: config } });
     const before = await connectRaw(t, first.port);
     const { swarmId } = await before.call('swarm_init', { maxAgents: 20 });
     const agentIds: string[] = [];
