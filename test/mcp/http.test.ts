@@ -352,14 +352,22 @@ test('workers', async (t) => {
 
     await t.test(`${way.name}: a call that is cancelled claims nothing`, async (t) => {
       const { swarmId } = await plain.call('swarm_init');
-      const { client } = await way.connect(t, server.httpPort);
+      const { client, transport } = await way.connect(t, server.httpPort);
       const { resumeToken: token } = await call(client, 'swarm_join', { swarmId });
       const own = way === v2ModernHttp ? { token } : {};
+      const { send } = transport;
+      const sent: Promise<void>[] = [];
+      transport.send = (...message) => {
+        const sending = send.apply(transport, message);
+        sent.push(sending);
+        return sending;
+      };
       const cancel = new AbortController();
       const waits = { name: 'task_next', arguments: { ...own, waitSeconds: 600 } };
       const onprogress = () => cancel.abort('changed my mind');
       await assert.rejects(client.callTool(waits, { onprogress, signal: cancel.signal }), /changed my mind/);
-      // Its next call comes after the cancellation, so what is submitted after that finds nobody waiting.
+      // A cancellation that was posted has been answered, so what is submitted after that finds nobody waiting.
+      await Promise.allSettled(sent);
       const other = await connectRaw(t, server.port);
       const { agentId } = await other.call('swarm_join', { swarmId });
       await call(client, 'agent_message', { ...own, agentId, message: 'x' });
