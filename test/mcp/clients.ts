@@ -80,11 +80,37 @@ function breakable(transport: StreamableHTTPClientTransport | HttpTransportV1): 
 
 const at = (port: number, query: string): URL => new URL(`http://127.0.0.1:${port}/mcp${query}`);
 
+/** A client of a legacy revision begins to listen some time after it has connected, and what is told before is lost. */
+async function listening(connect: (fetch: typeof globalThis.fetch) => ReturnType<Way['connect']>) {
+  let begin = (): void => {};
+  const begun = new Promise<void>((resolve) => (begin = resolve));
+  const connection = await connect((url, init) => {
+    const response = fetch(url, init);
+    if (init?.method === 'GET') response.then(begin, begin);
+    return response;
+  });
+  await begun;
+  return connection;
+}
+
 const v1Http = (revision: string): Way => ({
   name: `v1 client over HTTP, ${revision}`,
   revision,
   connect: (t, port, query = '') =>
-    connected(t, clientV1(), asking(breakable(new HttpTransportV1(at(port, query))), revision)),
+    listening((fetch) =>
+      connected(t, clientV1(), asking(breakable(new HttpTransportV1(at(port, query), { fetch })), revision)),
+    ),
+});
+
+const v2LegacyHttp = (revision: string): Way => ({
+  name: `v2 client over HTTP, ${revision}`,
+  revision,
+  connect: (t, port, query = '') => {
+    const client = new Client(me, { supportedProtocolVersions: [revision] });
+    return listening((fetch) =>
+      connected(t, client, breakable(new StreamableHTTPClientTransport(at(port, query), { fetch }))),
+    );
+  },
 });
 
 const v2Http = (name: string, revision: string, options: ConstructorParameters<typeof Client>[1]): Way => ({
@@ -94,7 +120,6 @@ const v2Http = (name: string, revision: string, options: ConstructorParameters<t
     connected(t, new Client(me, options), breakable(new StreamableHTTPClientTransport(at(port, query)))),
 });
 
-const v2LegacyHttp = (revision: string): Way => v2Http(revision, revision, { supportedProtocolVersions: [revision] });
 const v2AutoHttp = v2Http('which probes', modernRevision, { versionNegotiation: { mode: 'auto' } });
 export const v2ModernHttp = v2Http(modernRevision, modernRevision, {
   versionNegotiation: { mode: { pin: modernRevision } },

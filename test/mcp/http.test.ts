@@ -1,7 +1,7 @@
 /** MCP over HTTP where it differs from TCP: who is served, what is refused, sessions, and agents that name themselves. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { createConnection } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { connectRaw, startServer, type RawConnection, type ServerProcess } from '../server-process.ts';
@@ -284,30 +284,44 @@ test('who is silent for too long is lost', async (t) => {
   const plain = await connectRaw(t, server.port);
   const { swarmId } = await plain.call('swarm_init');
   await plain.request('subscribe', { swarmId });
-  const lost = async (agentId: string): Promise<void> => {
+  const seen = async (type: string, agentId: string): Promise<void> => {
     for (;;) {
       const { params } = await plain.message();
-      if (params.event.type === 'agent_offline' && params.event.agentId === agentId) return;
+      if (params.event.type === type && params.event.agentId === agentId) return;
+    }
+  };
+  const lost = (agentId: string): Promise<void> => seen('agent_offline', agentId);
+  /** A session that was used in time; `use` resolves with the status. On a busy machine its second may be over before. */
+  const session = async (use: (headers: Record<string, string>) => Promise<number | undefined>) => {
+    for (;;) {
+      const headers = await beginSession(server);
+      if ((await use(headers)) !== 404) return headers;
     }
   };
 
   await t.test('a session', async () => {
-    const headers = await beginSession(server);
-    const { message } = await send(server, { headers, body: toolCall(1, 'swarm_join', { swarmId }) });
-    await lost(message.result.structuredContent.agentId);
+    let joined: any;
+    const headers = await session(async (headers) => {
+      joined = await send(server, { headers, body: toolCall(1, 'swarm_join', { swarmId }) });
+      return joined.status;
+    });
+    await lost(joined.message.result.structuredContent.agentId);
     assert.equal((await send(server, { headers, body: toolCall(2, 'swarm_list') })).status, 404);
   });
 
   await t.test('not one that listens', async () => {
-    const headers = await beginSession(server);
-    const listening = httpRequest({
-      host: '127.0.0.1',
-      port: server.httpPort,
-      path: '/mcp',
-      headers: { ...headers, ...json },
+    let listening!: ClientRequest;
+    const headers = await session(async (headers) => {
+      listening = httpRequest({
+        host: '127.0.0.1',
+        port: server.httpPort,
+        path: '/mcp',
+        headers: { ...headers, ...json },
+      });
+      listening.on('error', () => {}).end();
+      const [response] = (await once(listening, 'response')) as [IncomingMessage];
+      return response.statusCode;
     });
-    listening.on('error', () => {}).end();
-    await once(listening, 'response');
     // Another one that is silent from now on has been lost by then.
     const { agentId } = await callModern(server, 'swarm_join', { swarmId });
     await lost(agentId);
@@ -319,7 +333,7 @@ test('who is silent for too long is lost', async (t) => {
     const { agentId, resumeToken: token } = await callModern(server, 'swarm_join', { swarmId });
     await lost(agentId);
     assert.equal((await callModern(server, 'task_next', { token, waitSeconds: 0 })).assignment, null);
-    assert.equal((await plain.call('agent_status', { agentId })).status, 'active');
+    await seen('agent_joined', agentId);
   });
 });
 
@@ -352,14 +366,22 @@ test('workers', async (t) => {
 
     await t.test(`${way.name}: a call that is cancelled claims nothing`, async (t) => {
       const { swarmId } = await plain.call('swarm_init');
-      const { client } = await way.connect(t, server.httpPort);
+      const { client, transport } = await way.connect(t, server.httpPort);
       const { resumeToken: token } = await call(client, 'swarm_join', { swarmId });
       const own = way === v2ModernHttp ? { token } : {};
+      const { send } = transport;
+      const sent: Promise<void>[] = [];
+      transport.send = (...message) => {
+        const sending = send.apply(transport, message);
+        sent.push(sending);
+        return sending;
+      };
       const cancel = new AbortController();
       const waits = { name: 'task_next', arguments: { ...own, waitSeconds: 600 } };
       const onprogress = () => cancel.abort('changed my mind');
       await assert.rejects(client.callTool(waits, { onprogress, signal: cancel.signal }), /changed my mind/);
-      // Its next call comes after the cancellation, so what is submitted after that finds nobody waiting.
+      // A cancellation that was posted has been answered, so what is submitted after that finds nobody waiting.
+      await Promise.allSettled(sent);
       const other = await connectRaw(t, server.port);
       const { agentId } = await other.call('swarm_join', { swarmId });
       await call(client, 'agent_message', { ...own, agentId, message: 'x' });
