@@ -20,7 +20,7 @@ export interface Repository {
 export async function repository(t: TestContext): Promise<Repository> {
   const checks: (() => void)[] = [];
   t.after(() => checks.forEach((check) => check()));
-  const folder = join(realpathSync(await temporaryFolder(t)), 'repo');
+  const folder = join(realpathSync(await temporaryFolder()), 'repo');
   await mkdir(folder);
   const git = (...args: readonly string[]): string =>
     execFileSync('git', ['-C', folder, '-c', 'user.name=T', '-c', 'user.email=t@localhost', ...args], {

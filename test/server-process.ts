@@ -1,8 +1,8 @@
 /** A real coordinator in a process of its own, for tests at the level where users stand. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, statSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,11 +42,20 @@ export interface ServerProcess {
   readonly ended: Promise<number | NodeJS.Signals>;
 }
 
-/** A folder of the test's own, removed at its end. */
-export async function temporaryFolder(t: TestContext): Promise<string> {
+/**
+ * A folder of the test's own. It is removed with all others at the end of the file: at that of the test, whose hooks run in
+ * the order in which they were made, the servers that write to it would still be there.
+ */
+export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'skein-test-'));
-  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  if (folders.push(folder) === 1) process.once('exit', removeFolders);
   return folder;
+}
+
+const folders: string[] = [];
+
+function removeFolders(): void {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 }
 
 /** As a host ends a worker, which then ends what it runs. */
@@ -67,7 +76,7 @@ export async function startServer(
     readonly env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<ServerProcess> {
-  const dataDir = options.dataDir ?? (await temporaryFolder(t));
+  const dataDir = options.dataDir ?? (await temporaryFolder());
   const [program, ...args] = cli;
   const child: ChildProcess = spawn(program, [...args, 'serve'], {
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -72,7 +72,7 @@ async function place(t: TestContext, program: Program, transport: 'stdio' | 'htt
   const { port, httpPort } = await startServer(t, { env: { MCP_PROFILE: part } });
   const raw = await connectRaw(t, port);
   const { swarmId } = await raw.call('swarm_init');
-  const home = await temporaryFolder(t);
+  const home = await temporaryFolder();
   const env = await environmentOf(program, home, await startModel(t, part === 'worker' ? worker : submitter));
   const [command, ...args] = cli;
   const bridge = { command, args: [...args, 'bridge', '--port', String(port), '--profile', part] };

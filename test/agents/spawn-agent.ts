@@ -22,7 +22,7 @@ export interface SpawnedAgent {
 
 /** A server whose skein.yaml names the program, as a user's would, and a swarm with one agent of it. */
 export async function spawnAgent(t: TestContext, program: Program, model: Model): Promise<SpawnedAgent> {
-  const home = await temporaryFolder(t);
+  const home = await temporaryFolder();
   const env = await environmentOf(program, home, await startModel(t, model));
   const config = join(home, 'skein.yaml');
   const names = JSON.stringify(Object.keys(env));

@@ -59,7 +59,7 @@ async function listen(t: TestContext, server: Server): Promise<string> {
 }
 
 test('where all is well it says so, ends with 0, and has changed nothing', async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = await temporaryFolder();
   writeFileSync(join(folder, 'skein.yaml'), 'agentTypes: {sum: {argv: [sha256sum]}, me: {runtime: external}}');
   const seen = await examine(t, folder);
   assert.deepEqual([seen.exitCode, seen.findings.filter(({ level }) => level !== 'ok')], [0, []]);
@@ -73,7 +73,7 @@ test('where all is well it says so, ends with 0, and has changed nothing', async
 });
 
 test('ports: free, a skein, somebody else', async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = await temporaryFolder();
   const server = await startServer(t);
   const here = {
     MCP_TCP_PORT: String(server.port),
@@ -123,7 +123,7 @@ test('settings: each that is wrong, what looks misspelt, and what is open to eve
     MCP_BIND: '0.0.0.0',
     MCP_CLIENT_WAITS: 'cursor=soon',
   };
-  const seen = await examine(t, await temporaryFolder(t), env, '--log-level', 'loud');
+  const seen = await examine(t, await temporaryFolder(), env, '--log-level', 'loud');
   assert.deepEqual(seen.about('settings'), [
     'problem: MCP_KEEPALIVE is "x": it must be a whole number from 1 to 86400 (s)',
     'problem: --log-level is "loud": it must be one of trace, debug, info, warn, error, fatal, silent',
@@ -146,7 +146,7 @@ test('the version of Node', () => {
 });
 
 test('the store: a directory that is none, and a Redis that is there or not', async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = await temporaryFolder();
   writeFileSync(join(folder, 'file'), '');
   assert.match(
     (await examine(t, folder, { MCP_DATA_DIR: 'file' })).about('data')[0]!,
@@ -235,7 +235,7 @@ test('a trivial task, from end to end, of which nothing is left', async (t) => {
   t.after(() => killMarked(mark));
   git('add', 'skein.yaml');
   git('commit', '--quiet', '--message', 'types');
-  const temporary = await temporaryFolder(t);
+  const temporary = await temporaryFolder();
   const env = { TMPDIR: temporary, DOCTOR_TEST: String(process.pid) };
   const all = await examine(t, folder, env, '--run');
   assert.match(all.about('run echo')[0]!, /^ok: completed in \d+\.\d s: Reply with the single word: ready/);

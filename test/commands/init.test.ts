@@ -11,8 +11,8 @@ import { repository } from '../git-repository.ts';
 import { temporaryFolder } from '../server-process.ts';
 
 /** A PATH with these programs, scripts of sh, and with those that scripts need. */
-async function searchPath(t: TestContext, programs: Readonly<Record<string, string>>): Promise<string> {
-  const bin = join(await temporaryFolder(t), 'bin');
+async function searchPath(programs: Readonly<Record<string, string>>): Promise<string> {
+  const bin = join(await temporaryFolder(), 'bin');
   await mkdir(bin);
   for (const [name, script] of Object.entries(programs)) {
     writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
@@ -27,7 +27,7 @@ const PATH = process.env.PATH!;
 
 test('what is installed is written, and what is there already stays', async (t) => {
   const { folder } = await repository(t);
-  const bin = await searchPath(t, { claude: 'echo "2.1.0 (Claude Code)"', codex: 'echo oops >&2; exit 1' });
+  const bin = await searchPath({ claude: 'echo "2.1.0 (Claude Code)"', codex: 'echo oops >&2; exit 1' });
   const file = join(folder, 'skein.yaml');
   const ran = await init(t, folder, `${bin}:${dirname(process.execPath)}:/usr/bin:/bin`);
   assert.deepEqual([ran.exitCode, ran.stderr], [0, '']);
@@ -54,8 +54,8 @@ test('what is installed is written, and what is there already stays', async (t) 
 });
 
 test('where nothing is installed the file says so, loads, and its examples do once they are none', async (t) => {
-  const folder = await temporaryFolder(t);
-  const ran = await init(t, folder, `${await searchPath(t, {})}:/usr/bin:/bin`, '--config', 'other.yaml');
+  const folder = await temporaryFolder();
+  const ran = await init(t, folder, `${await searchPath({})}:/usr/bin:/bin`, '--config', 'other.yaml');
   assert.equal(ran.exitCode, 0, ran.stderr);
   assert.match(
     ran.stdout,
@@ -71,13 +71,13 @@ test('where nothing is installed the file says so, loads, and its examples do on
 });
 
 test('a folder that cannot be written to is a line', async (t) => {
-  const ran = await init(t, await temporaryFolder(t), PATH, '--config', 'no/such/skein.yaml');
+  const ran = await init(t, await temporaryFolder(), PATH, '--config', 'no/such/skein.yaml');
   assert.deepEqual([ran.exitCode, ran.stdout], [1, '']);
   assert.match(ran.stderr, /^skein: cannot write no\/such\/skein\.yaml: ENOENT/);
 });
 
-test('a version is asked for with a limit, and no program that hangs holds it up', async (t) => {
-  const bin = await searchPath(t, {
+test('a version is asked for with a limit, and no program that hangs holds it up', async () => {
+  const bin = await searchPath({
     hangs: 'exec sleep 1000',
     colourful: 'printf "\\033[1mv1\\033[0m\\nmore\\n"',
     mute: '',

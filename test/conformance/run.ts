@@ -28,7 +28,7 @@ export interface Outcome {
 
 /** Every scenario that a revision requires, and those that it runs without requiring them. */
 export async function runSuite(t: TestContext, url: string, revision: string): Promise<Outcome> {
-  const folder = await temporaryFolder(t);
+  const folder = await temporaryFolder();
   const node = existsSync(itsNode) ? itsNode : process.execPath;
   const output = await new Promise<string>((resolve) => {
     const args = [

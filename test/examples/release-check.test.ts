@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { loadAgentTypes } from '../../src/agent-types.ts';
 import { temporaryFolder } from '../server-process.ts';
 import { example, noWorkerLeft, runCli, runTask, startExample } from './run-cli.ts';
@@ -31,8 +31,8 @@ function git(folder: string, ...args: readonly string[]): void {
   execFileSync('git', ['-C', folder, ...identity, ...args], { stdio: 'pipe' });
 }
 
-async function repository(t: TestContext, files: Files): Promise<string> {
-  const folder = await temporaryFolder(t);
+async function repository(files: Files): Promise<string> {
+  const folder = await temporaryFolder();
   for (const [path, content] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), content);
@@ -47,7 +47,7 @@ test('a repository is examined, reviewed and reported on', async (t) => {
   const server = await startExample(t, 'release-check/skein.yaml');
 
   await t.test('one that is fit to release', async (t) => {
-    const ended = await runTask(t, server, task, '--input', await repository(t, fit));
+    const ended = await runTask(t, server, task, '--input', await repository(fit));
     assert.match(String(ended.result), /^Verdict: GO\n/);
     assert.match(String(ended.result), /license MIT in LICENSE, package demo 1\.0\.0/);
     assert.match(String(ended.result), /The examiners found nothing\./);
@@ -57,7 +57,7 @@ test('a repository is examined, reviewed and reported on', async (t) => {
 
   await t.test('one with a private key, a conflict and something not committed', async (t) => {
     const key = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-    const folder = await repository(t, {
+    const folder = await repository({
       ...fit,
       'deploy.key': key,
       'src/index.js': `const a = 1;\n${'<'.repeat(7)} ours\nb();\n=======\nc();\n${'>'.repeat(7)} theirs\n`,
@@ -89,7 +89,7 @@ test('a repository is examined, reviewed and reported on', async (t) => {
   });
 
   await t.test('a folder that is no repository', async (t) => {
-    const ran = await runCli(t, server, 'run', task, '--input', await temporaryFolder(t));
+    const ran = await runCli(t, server, 'run', task, '--input', await temporaryFolder());
     assert.equal(ran.exitCode, 1);
     assert.equal(ran.stdout, '');
     assert.match(ran.stderr, /inventory: exit_code: node exited with code 1: .*not a git repository/);
@@ -111,9 +111,9 @@ function runProgram(args: readonly string[], job: object): { readonly result?: a
   }
 }
 
-test('the reviewers differ in what they object to', async (t) => {
+test('the reviewers differ in what they object to', async () => {
   const { LICENSE: _, 'test/index.test.js': __, ...files } = fit;
-  const input = await repository(t, files);
+  const input = await repository(files);
   const inventory = runProgram(['inventory.mjs'], { input, dependencies: {} }).result;
   const examined = ['secrets', 'metadata', 'leftovers'].map((name) => [
     name,
@@ -133,8 +133,8 @@ test('the reviewers differ in what they object to', async (t) => {
   );
 });
 
-test('what is wrong with a manifest is found', async (t) => {
-  const input = await repository(t, {
+test('what is wrong with a manifest is found', async () => {
+  const input = await repository({
     LICENSE: license,
     'package.json':
       '{"name": "demo", "version": "1.0.0", "license": "GPL-3.0", "dependencies": {"a": "*", "b": "^1.0.0"}}',
@@ -149,10 +149,10 @@ test('what is wrong with a manifest is found', async (t) => {
   );
 });
 
-test('the examiners say what they need', async (t) => {
+test('the examiners say what they need', async () => {
   const relative = runProgram(['inventory.mjs'], { input: 'here', dependencies: {} });
   assert.match(relative.error ?? '', /must be the absolute path of a folder.*it is "here"/);
-  const empty = await temporaryFolder(t);
+  const empty = await temporaryFolder();
   git(empty, 'init', '--quiet');
   assert.match(runProgram(['inventory.mjs'], { input: empty, dependencies: {} }).error ?? '', /has no commit/);
 });

@@ -67,7 +67,7 @@ for (const { name, connect } of newestOfEach) {
 }
 
 test('the program that a worker runs asks beside it, over the bridge, and is answered after a crash of the coordinator', async (t) => {
-  const dataDir = await temporaryFolder(t);
+  const dataDir = await temporaryFolder();
   const server = await startServer(t, { dataDir, port: await freePort() });
   const worker = await connectRaw(t, server.port);
   const { swarmId } = await worker.call('swarm_init');

@@ -87,7 +87,7 @@ test('MCP clients over the bridge', async (t) => {
 
 for (const mode of ['legacy', { pin: '2026-07-28' }] as const) {
   test(`a restart of the coordinator, seen from a client of ${JSON.stringify(mode)}`, async (t) => {
-    const dataDir = await temporaryFolder(t);
+    const dataDir = await temporaryFolder();
     const server = await startServer(t, { dataDir, port: await freePort() });
     const client = new Client(me, { versionNegotiation: { mode } });
     const transport = new StdioClientTransport({ command: cli[0]!, args: args(server.port) });
@@ -116,7 +116,7 @@ for (const mode of ['legacy', { pin: '2026-07-28' }] as const) {
 }
 
 test('a program that a worker runs acts as its agent, before and after a restart of the coordinator', async (t) => {
-  const dataDir = await temporaryFolder(t);
+  const dataDir = await temporaryFolder();
   const server = await startServer(t, { dataDir, port: await freePort() });
   const worker = await connectRaw(t, server.port);
   const { swarmId } = await worker.call('swarm_init');

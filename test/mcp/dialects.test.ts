@@ -249,7 +249,7 @@ describe('a port of one dialect with agents that speak the other is turned down 
 
 /** What `skein serve` writes with these agent types before it ends. */
 async function refusal(t: TestContext, dialect: string, agentTypes: string): Promise<string> {
-  const folder = await temporaryFolder(t);
+  const folder = await temporaryFolder();
   const config = join(folder, 'skein.yaml');
   writeFileSync(config, `agentTypes: { ${agentTypes} }\n`);
   const flags = ['--port', '0', '--http-port', '0', '--data-dir', join(folder, 'data'), '--config', config];

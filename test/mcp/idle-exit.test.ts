@@ -39,7 +39,7 @@ test('an idle worker is told to end', async (t) => {
 });
 
 test('a killed coordinator does not begin it anew', async (t) => {
-  const dataDir = await temporaryFolder(t);
+  const dataDir = await temporaryFolder();
   const first = await startServer(t, { dataDir });
   const before = await connectRaw(t, first.port);
   await before.call('swarm_init');

@@ -80,7 +80,7 @@ test('the official client of the extension', async (t) => {
 });
 
 test('handles', async (t) => {
-  const dataDir = await temporaryFolder(t);
+  const dataDir = await temporaryFolder();
   const server = await startServer(t, { dataDir });
   const worker = await connectRaw(t, server.port);
   const { swarmId } = await worker.call('swarm_init');

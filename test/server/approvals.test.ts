@@ -83,7 +83,7 @@ test('a person denies with a word of advice, or allows something else', async (t
 });
 
 test('the answer that is given while server and agent are away is there when the agent asks again', async (t) => {
-  const dataDir = await temporaryFolder(t);
+  const dataDir = await temporaryFolder();
   const first = await startServer(t, { dataDir });
   const before = await atWork(t, first);
   before.agent.call('approve', publish).catch(() => {});

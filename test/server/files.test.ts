@@ -101,7 +101,7 @@ test('work that fails, and work that is given back, frees the files with the lea
 });
 
 test('a reservation outlives a crash of the server, and its agent has it when it is back', async (t) => {
-  const dataDir = await temporaryFolder(t);
+  const dataDir = await temporaryFolder();
   const first = await startServer(t, { dataDir });
   const before = [await connectRaw(t, first.port), await connectRaw(t, first.port)] as const;
   const { swarmId, benId, benToken } = await twoAgents(before);

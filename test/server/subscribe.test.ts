@@ -240,7 +240,7 @@ test('a subscriber that does not read holds up nobody, costs little, and misses 
 });
 
 test('following goes on over a restart of the server', async (t) => {
-  const dataDir = await temporaryFolder(t);
+  const dataDir = await temporaryFolder();
   const before = await startServer(t, { dataDir });
   const client = await connectRaw(t, before.port);
   const { swarmId } = await client.call('swarm_init');

@@ -23,7 +23,7 @@ interface Place {
 
 /** A server with the given agent types, and a swarm; at its end nothing of its agents may be left. */
 async function place(t: TestContext, agentTypes: string): Promise<Place> {
-  const folder = await temporaryFolder(t);
+  const folder = await temporaryFolder();
   const config = join(folder, 'skein.yaml');
   await writeFile(config, agentTypes.replaceAll('FOLDER', folder));
   const server = await startServer(t, { env: { MCP_CONFIG: config } });

@@ -33,7 +33,7 @@ async function allEvents(raw: RawConnection, swarmId: string): Promise<any[]> {
 
 describe('kill -9', () => {
   test('of the coordinator in the middle of 200 running tasks loses nothing and doubles nothing', async (t) => {
-    const folder = await temporaryFolder(t);
+    const folder = await temporaryFolder();
     const config = join(folder, 'skein.yaml');
     await writeFile(config, slowly(folder));
     const dataDir = join(folder, 'data');
@@ -105,7 +105,7 @@ describe('kill -9', () => {
   });
 
   test('of workers in the middle: another attempt does the work, the worker is started again, nothing is left behind', async (t) => {
-    const folder = await temporaryFolder(t);
+    const folder = await temporaryFolder();
     const config = join(folder, 'skein.yaml');
     await writeFile(config, slowly(folder));
     const server = await startServer(t, { env: { MCP_CONFIG: config } });

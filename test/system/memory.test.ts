@@ -32,7 +32,7 @@ async function behaves(raw: RawConnection, swarmId: string): Promise<void> {
 
 describe('the memory bank', () => {
   test('embedded: a value is gone after its second, also after a restart', async (t) => {
-    const dataDir = await temporaryFolder(t);
+    const dataDir = await temporaryFolder();
     const first = await startServer(t, { dataDir });
     const before = await connectRaw(t, first.port);
     const { swarmId } = await before.call('swarm_init');

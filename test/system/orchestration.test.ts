@@ -42,7 +42,7 @@ agentTypes:
 `;
 
 test('each way to plan a task and to make one of many results, with real workers', { timeout: 600_000 }, async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = await temporaryFolder();
   await writeFile(join(folder, 'skein.yaml'), types(folder));
   const server = await startServer(t, { env: { MCP_CONFIG: join(folder, 'skein.yaml') } });
   const raw = await connectRaw(t, server.port);

@@ -7,7 +7,7 @@ import { noWorkerLeft, runCli } from '../examples/run-cli.ts';
 import { connectRaw, startServer, temporaryFolder } from '../server-process.ts';
 
 test('a drained worker finishes what it holds, takes no more, and ends; meanwhile status tells what waits, and why', async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = await temporaryFolder();
   const config = join(folder, 'skein.yaml');
   await writeFile(
     config,

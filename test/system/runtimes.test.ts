@@ -18,7 +18,7 @@ const project = fileURLToPath(new URL('../..', import.meta.url));
 const knowsPrices: ReadonlySet<TemplateName> = new Set(['claude', 'opencode']);
 
 async function place(t: TestContext, name: TemplateName) {
-  const folder = await temporaryFolder(t);
+  const folder = await temporaryFolder();
   const [home, temporary, config] = [join(folder, 'home'), join(folder, 'tmp'), join(folder, 'skein.yaml')];
   await mkdir(home);
   await mkdir(temporary);

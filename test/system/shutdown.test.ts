@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { connectRaw, startServer, temporaryFolder } from '../server-process.ts';
 
 test('a server that is told to stop says so to those who wait, and ends with 0', async (t) => {
-  const dataDir = await temporaryFolder(t);
+  const dataDir = await temporaryFolder();
   const first = await startServer(t, { dataDir });
   const raw = await connectRaw(t, first.port);
   const { swarmId } = await raw.call('swarm_init');
@@ -24,7 +24,7 @@ test('a server that is told to stop says so to those who wait, and ends with 0',
 });
 
 test('a second server on the same directory is refused, with the holder named', async (t) => {
-  const dataDir = await temporaryFolder(t);
+  const dataDir = await temporaryFolder();
   const first = await startServer(t, { dataDir });
   await assert.rejects(startServer(t, { dataDir }), new RegExp(String(first.pid)));
 });

@@ -43,7 +43,7 @@ class Place {
   }
 
   static async with(t: TestContext, topology: string): Promise<Place> {
-    const folder = await temporaryFolder(t);
+    const folder = await temporaryFolder();
     const config = join(folder, 'skein.yaml');
     await writeFile(config, agentTypes(folder));
     const { port } = await startServer(t, { env: { MCP_CONFIG: config, MCP_GRACE: '1' } });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, lstatSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test, type TestContext } from 'node:test';
+import { describe, test } from 'node:test';
 import { templates } from '../../src/templates/index.ts';
 import { temporaryFolder } from '../server-process.ts';
 
@@ -50,8 +50,8 @@ test('opencode: by a variable, over the files of its user', () => {
 });
 
 describe('gemini: by a home of its own', () => {
-  async function homeOf(t: TestContext, settings: string | null) {
-    const home = await temporaryFolder(t);
+  async function homeOf(settings: string | null) {
+    const home = await temporaryFolder();
     mkdirSync(join(home, '.gemini', 'history'), { recursive: true });
     writeFileSync(join(home, '.gemini', 'oauth_creds.json'), 'secret');
     if (settings !== null) writeFileSync(join(home, '.gemini', 'settings.json'), settings);
@@ -61,7 +61,7 @@ describe('gemini: by a home of its own', () => {
   test("it has all that is in the user's, and the settings with the server among theirs", async (t) => {
     const text =
       '{ // mine\n"theme": "a // b", "mcpServers": {"own": {"command": "/* x */"}, "skein": {"url": "x"}} /* end */ }';
-    const users = await homeOf(t, text);
+    const users = await homeOf(text);
     const { args, env, remove } = templates.gemini.addServer(server, { HOME: users });
     t.after(() => remove?.());
     assert.deepEqual(args, []);
@@ -92,16 +92,16 @@ describe('gemini: by a home of its own', () => {
   });
 
   test('a user who has none, and one who has moved it', async (t) => {
-    const none = templates.gemini.addServer(server, { HOME: await temporaryFolder(t) });
+    const none = templates.gemini.addServer(server, { HOME: await temporaryFolder() });
     t.after(() => none.remove?.());
     assert.ok(existsSync(join(none.env['GEMINI_CLI_HOME']!, '.gemini', 'settings.json')));
-    const moved = templates.gemini.addServer(server, { HOME: '/nowhere', GEMINI_CLI_HOME: await homeOf(t, null) });
+    const moved = templates.gemini.addServer(server, { HOME: '/nowhere', GEMINI_CLI_HOME: await homeOf(null) });
     t.after(() => moved.remove?.());
     assert.ok(existsSync(join(moved.env['GEMINI_CLI_HOME']!, '.gemini', 'oauth_creds.json')));
   });
 
-  test('settings that cannot be read are said to be so', async (t) => {
-    const home = await homeOf(t, '{"theme": ');
+  test('settings that cannot be read are said to be so', async () => {
+    const home = await homeOf('{"theme": ');
     assert.throws(() => templates.gemini.addServer(server, { HOME: home }), /settings\.json is not JSON/);
   });
 });

@@ -6,7 +6,7 @@ import { git, GitError } from '../../src/worker/git.ts';
 import { temporaryFolder } from '../server-process.ts';
 
 test('git that is hit by the stop of its agent before it is git is started again, and not for ever', async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = await temporaryFolder();
   const { PATH } = process.env;
   t.after(() => (process.env['PATH'] = PATH));
   process.env['PATH'] = `${folder}:${PATH}`;

@@ -58,7 +58,7 @@ for (const parse of templateNames) {
     });
 
     test('a success of one that has to be stopped is a failure, and what it used counts', async (t) => {
-      const folder = await temporaryFolder(t);
+      const folder = await temporaryFolder();
       const stop = new AbortController();
       const watcher = watch(folder);
       t.after(() => watcher.close());
@@ -133,8 +133,8 @@ describe('what it takes to reach the swarm', () => {
     assert.ok(!args.join(' ').includes('lease_1'));
   });
 
-  test('that it cannot be given is a failure, no exception', async (t) => {
-    const home = await temporaryFolder(t);
+  test('that it cannot be given is a failure, no exception', async () => {
+    const home = await temporaryFolder();
     await mkdir(join(home, '.gemini'));
     await writeFile(join(home, '.gemini', 'settings.json'), '{');
     const outcome = await run({ mcp: true, template: 'gemini', setEnv: { GEMINI_CLI_HOME: home } });

@@ -254,7 +254,7 @@ describe('a program that leaves its branch', () => {
 
 describe('a worktree that cannot be had', () => {
   test('no repository, no commit, no such base: a failure that another attempt would not change', async (t) => {
-    const nowhere = await temporaryFolder(t);
+    const nowhere = await temporaryFolder();
     const repo = await repository(t);
     const empty = join(repo.folder, '../empty');
     repo.git('init', '--quiet', empty);
