@@ -30,6 +30,9 @@ const writeMax = 64 * 1024;
  */
 const httpRequest = /^[A-Z]+ \S+ HTTP\/\d/;
 
+/** Few, for each may be answered by megabytes; not one, for it takes as long to go on as to answer a ping. */
+const linesAtOnce = 8;
+
 /** Calls that a connection may begin before the others have their turn. */
 const turnCalls = 64;
 
@@ -59,6 +62,8 @@ export class Session {
   #turn = turnCalls;
   #output = '';
   #reading = true;
+  /** It reads on in a moment: what is to be sent waits for the answers to what it reads then. */
+  #readsOn = false;
   #lineTimer: NodeJS.Timeout | null = null;
   /** Those who wait until there is room for output. */
   readonly #writers: (() => void)[] = [];
@@ -120,8 +125,14 @@ export class Session {
     this.#readLines();
   }
 
+  /**
+   * A few lines at a time. What can be answered without waiting is answered before more are looked at, so that a client
+   * that asks for much at once is not read much further than there is room for its answers.
+   */
   #readLines(): void {
-    while (this.#mayRead()) {
+    if (this.#readsOn) return;
+    for (let lines = 0; this.#mayRead(); lines += 1) {
+      if (lines === linesAtOnce) return this.#readOnWhenAnswered();
       const line = this.#decoder.next();
       if (line === undefined) break;
       this.#take(line);
@@ -129,6 +140,17 @@ export class Session {
     this.#readOrPause();
     this.#watchLine();
     this.#endIfDone();
+  }
+
+  #readOnWhenAnswered(): void {
+    this.#readsOn = true;
+    const readOn = (): void => {
+      this.#readsOn = false;
+      this.#readLines();
+      if (!this.#readsOn) this.#flush();
+    };
+    // A tick that a microtask asks for runs once no microtask is left, nor any answer that was ready.
+    queueMicrotask(() => process.nextTick(readOn));
   }
 
   #mayRead(): boolean {
@@ -258,7 +280,7 @@ export class Session {
   /** Once the connection is closing, what is sent is dropped. */
   send(line: string): void {
     if (this.#state === 'closing') return;
-    if (this.#output === '') process.nextTick(() => this.#flush());
+    if (this.#output === '' && !this.#readsOn) process.nextTick(() => this.#flush());
     this.#output += line + '\n';
     if (this.#output.length >= writeMax) this.#flush();
   }

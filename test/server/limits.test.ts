@@ -220,6 +220,34 @@ test('requests under way are limited in number and in size; the others are read 
   }
 });
 
+test('a client that asks for much at once is read only a few answers further than there is room for them', async (t) => {
+  let reads = 0;
+  let turnOver!: (reads: number) => void;
+  const readAtOnce = new Promise<number>((resolve) => (turnOver = resolve));
+  const value = JSON.stringify('x'.repeat(3_000_000));
+  const services = {
+    ...slowBank(),
+    bank: {
+      get: async () => {
+        reads += 1;
+        if (reads === 1) setImmediate(() => turnOver(reads));
+        return { value, version: 1, storedAt: 0, expiresAt: null };
+      },
+    },
+  };
+  const server = await listenInProcess(t, {}, services);
+  const connection = await connectRaw(t, server.port);
+  const params = { name: 'memory_retrieve', arguments: { swarmId: 's', key: 'k' } };
+  const count = 40;
+  const requests = Array.from({ length: count }, (_, id) =>
+    JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params }),
+  );
+  connection.socket.end(`${requests.join('\n')}\n`);
+  assert.ok((await readAtOnce) <= 8, `${reads} values were read for a client that has read none`);
+  for (let id = 0; id < count; id += 1) assert.equal((await connection.message()).id, id);
+  assert.equal(await connection.line(), undefined);
+});
+
 test('a client that has closed its half may take its time to read', async (t) => {
   const server = await listenInProcess(t, { lingerMs: 0, outputMax: 1024 * 1024 * 1024 });
   const connection = await connectRaw(t, server.port);
