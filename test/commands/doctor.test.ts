@@ -204,7 +204,7 @@ test('agent types: what is wrong in the file, and what could not be started', as
   await mkdir(bin);
   writeFileSync(join(bin, 'claude'), '#!/bin/sh\necho 2.1.0\n', { mode: 0o755 });
   // Nobody knows what it makes of --version.
-  writeFileSync(join(folder, 'dangerous'), `#!/bin/sh\ntouch ${folder}/done\n`, { mode: 0o755 });
+  writeFileSync(join(folder, 'dangerous'), `#!/bin/sh\ntouch "${folder}/done"\n`, { mode: 0o755 });
   const seen = await examine(t, folder, { PATH: `${bin}:${process.env.PATH}` });
   assert.match(seen.about('type gone')[0]!, /^problem: there is no program no-such-program in PATH/);
   assert.match(seen.about('type plain')[0]!, /^problem: .*\/plain is not executable by this user/);

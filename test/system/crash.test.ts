@@ -17,7 +17,7 @@ const slowly = (folder: string): string => `agentTypes:
       - /bin/sh
       - -c
       - |
-        cd ${folder}; echo $SKEIN_ASSIGNMENT_ID >> started
+        cd "${folder}"; echo $SKEIN_ASSIGNMENT_ID >> started
         [ $(wc -l < started) -le 30 ] || until [ -e open ]; do sleep 0.05; done
         sleep 0.2; exec sha256sum
     stdin: input

@@ -27,9 +27,9 @@ agentTypes:
   blue: {argv: [echo, blue], stdin: none}
   green: {argv: [echo, "  GREEN "], stdin: none}
   broken: {argv: [/bin/sh, -c, 'echo no idea >&2; exit 3'], stdin: none}
-  second: {argv: [/bin/sh, -c, 'test -e ${folder}/tried && echo done && exit; touch ${folder}/tried; exit 1'], stdin: none}
+  second: {argv: [/bin/sh, -c, 'test -e "${folder}/tried" && echo done && exit; touch "${folder}/tried"; exit 1'], stdin: none}
   endless: {argv: [sleep, '1000'], stdin: none}
-  gated: {argv: [/bin/sh, -c, 'until [ -e ${folder}/open ]; do sleep 0.02; done'], stdin: none}
+  gated: {argv: [/bin/sh, -c, 'until [ -e "${folder}/open" ]; do sleep 0.02; done'], stdin: none}
   double: {argv: ${program('a.item * 2')}, stdin: json, parse: json}
   split: {argv: ${program('({words: a.input.split(" "), at: a.phase})')}, stdin: json, parse: json}
   count: {argv: ${program('({count: a.dependencies[Object.keys(a.dependencies)[0]].words.length})')}, stdin: json, parse: json}

@@ -13,7 +13,7 @@ test('a drained worker finishes what it holds, takes no more, and ends; meanwhil
     config,
     `agentTypes:
   slow:
-    argv: [/bin/sh, -c, 'until [ -e ${folder}/go ]; do sleep 0.05; done; echo done']
+    argv: [/bin/sh, -c, 'until [ -e "${folder}/go" ]; do sleep 0.05; done; echo done']
     stdin: none
     maxConcurrent: 2
     capabilities: [wait]`,

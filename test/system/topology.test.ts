@@ -11,7 +11,7 @@ import { noneLeft } from './processes.ts';
 /** Both copy their input, the held one not before the test says so; neither outlives the test's folder. */
 const agentTypes = (folder: string): string => `agentTypes:
   coordinator: &held
-    argv: [/bin/sh, -c, 'while [ -d ${folder} ] && ! [ -e ${folder}/go ]; do sleep 0.05; done; exec cat']
+    argv: [/bin/sh, -c, 'while [ -d "${folder}" ] && ! [ -e "${folder}/go" ]; do sleep 0.05; done; exec cat']
     stdin: input
     capabilities: [copy]
   held: *held

@@ -319,7 +319,7 @@ describe('a program that is stopped', () => {
 
   test('but not at its timeout, if a person was waited for in its time', async (t) => {
     const answered = join(temporaryFolder(t), 'answered');
-    const asks = sh(`while [ ! -e ${answered} ]; do sleep 0.05; done; echo done`);
+    const asks = sh(`while [ ! -e "${answered}" ]; do sleep 0.05; done; echo done`);
     let asked = 0;
     const waitedMs = async (): Promise<number> => {
       asked += 1;

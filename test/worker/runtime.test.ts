@@ -63,7 +63,7 @@ for (const parse of templateNames) {
       const watcher = watch(folder);
       t.after(() => watcher.close());
       const printedAll = once(watcher, 'change');
-      const argv = sh(`${printed}; touch ${folder}/printed; exec sleep 1000`);
+      const argv = sh(`${printed}; touch "${folder}/printed"; exec sleep 1000`);
       const outcome = run({ parse, argv }, stop.signal);
       await printedAll;
       stop.abort('cancelled');
