@@ -1,21 +1,9 @@
 /** Which processes of an agent there are, by the mark in their environment: the tests' own look at /proc. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { processesMarked } from '../processes.ts';
 
-export function processesOf(agentId: string): number[] {
-  const found: number[] = [];
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const environment = readFileSync(`/proc/${name}/environ`, 'utf8');
-      const state = /^\d+ \(.*\) (\S)/s.exec(readFileSync(`/proc/${name}/stat`, 'utf8'))?.[1];
-      if (state !== 'Z' && environment.split('\0').includes(`SKEIN_AGENT_ID=${agentId}`)) found.push(Number(name));
-    } catch {
-      // It ended while it was looked at, or is somebody else's.
-    }
-  }
-  return found;
-}
+export const processesOf = (agentId: string): number[] => processesMarked(`SKEIN_AGENT_ID=${agentId}`);
 
 /** The worker itself: the process with the mark whose parent has none. */
 export function workerOf(agentId: string): number | undefined {
