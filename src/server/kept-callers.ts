@@ -83,7 +83,7 @@ export class KeptCallers {
     kept.idle = null;
   }
 
-  /** One that acts as nobody, because it could not join or has left, is not kept: there are never more than agents. */
+  /** Who acts as nobody, because it could not join or has left, is not kept: so there are no more than agents and claims. */
   #end(token: string, kept: Kept): void {
     kept.requests -= 1;
     if (kept.requests > 0 || this.#kept.get(token) !== kept) return;
